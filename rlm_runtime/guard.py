@@ -1,0 +1,100 @@
+"""The one place that swallows exceptions: observation must never harm what it observes.
+
+The pattern of a single swallowing object that re-raises under test follows pydantic/logfire.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rlm_runtime.errors import TrackingWarning
+
+__all__ = ["RAISE_VARIABLE", "Outcome", "forget_warnings", "shielded", "warn_once"]
+
+RAISE_VARIABLE = "RLM_RUNTIME_RAISE"
+"""Set this environment variable to 1 and swallowed errors re-raise, as in the test suite."""
+
+_warned: set[str] = set()
+_warned_lock = threading.Lock()
+
+
+class Outcome:
+    """What became of a shielded block: ``ok`` and, when it failed, ``error``."""
+
+    def __init__(self) -> None:
+        self.error: Exception | None = None
+
+    @property
+    def ok(self) -> bool:
+        """True unless the block raised."""
+        return self.error is None
+
+
+def warn_once(cause: str, message: str) -> None:
+    """Issue a TrackingWarning, but only the first time for this cause in the process.
+
+    Example:
+        >>> import warnings
+        >>> with warnings.catch_warnings(record=True) as seen:
+        ...     warnings.simplefilter("always")
+        ...     warn_once("docs: disk full", "The disk is full; the log stops here.")
+        ...     warn_once("docs: disk full", "The disk is full; the log stops here.")
+        >>> len(seen)
+        1
+    """
+    with _warned_lock:
+        if cause in _warned:
+            return
+        _warned.add(cause)
+    # A filter that turns warnings into errors must not turn observation into a failure.
+    try:
+        warnings.warn(message, TrackingWarning, stacklevel=3)
+    except TrackingWarning:
+        if os.environ.get(RAISE_VARIABLE) == "1":
+            raise
+
+
+def forget_warnings() -> None:
+    """Let every cause warn again, as in a new process."""
+    with _warned_lock:
+        _warned.clear()
+
+
+@contextmanager
+def shielded(doing: str, *, advice: str = "") -> Iterator[Outcome]:
+    """Run a block of observation; swallow what it raises and warn once per cause.
+
+    KeyboardInterrupt, SystemExit and other non-``Exception`` errors pass through.
+
+    Args:
+        doing: What the block does, as in "write the trajectory log"; part of the warning.
+        advice: What the reader can do about a failure.
+
+    Yields:
+        An Outcome that tells afterwards whether the block worked.
+
+    Example:
+        >>> import os, warnings
+        >>> os.environ["RLM_RUNTIME_RAISE"] = "0"
+        >>> with warnings.catch_warnings():
+        ...     warnings.simplefilter("ignore")
+        ...     with shielded("divide") as outcome:
+        ...         _ = 1 / 0
+        >>> outcome.ok, type(outcome.error).__name__
+        (False, 'ZeroDivisionError')
+    """
+    outcome = Outcome()
+    try:
+        yield outcome
+    except Exception as error:
+        outcome.error = error
+        if os.environ.get(RAISE_VARIABLE) == "1":
+            raise
+        detail = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
+        kind = type(error).__name__
+        message = f"Could not {doing}: {kind}{': ' + detail if detail else ''}."
+        warn_once(f"{doing}|{kind}", f"{message} {advice}".strip())

@@ -1,0 +1,22 @@
+"""What all tests share: swallowed errors re-raise, and nothing leaks from one test to another."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+os.environ["RLM_RUNTIME_RAISE"] = "1"
+# A LiteLLM that looks up prices, or an MLflow that sends usage data, would reach for the network.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("DO_NOT_TRACK", "true")
+
+
+@pytest.fixture
+def swallowing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Swallow errors of observation as outside the tests, and let every cause warn again."""
+    from rlm_runtime.guard import RAISE_VARIABLE, forget_warnings
+
+    monkeypatch.setenv(RAISE_VARIABLE, "0")
+    forget_warnings()
