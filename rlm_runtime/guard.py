@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 from rlm_runtime.errors import TrackingWarning
 
-__all__ = ["RAISE_VARIABLE", "Outcome", "forget_warnings", "shielded", "warn_once"]
+__all__ = ["RAISE_VARIABLE", "Outcome", "forget_warnings", "quietly", "shielded", "warn_once"]
+
+T = TypeVar("T")
 
 RAISE_VARIABLE = "RLM_RUNTIME_RAISE"
 """Set this environment variable to 1 and swallowed errors re-raise, as in the test suite."""
@@ -98,3 +101,18 @@ def shielded(doing: str, *, advice: str = "") -> Iterator[Outcome]:
         kind = type(error).__name__
         message = f"Could not {doing}: {kind}{': ' + detail if detail else ''}."
         warn_once(f"{doing}|{kind}", f"{message} {advice}".strip())
+
+
+def quietly(action: Callable[[], T], default: T) -> T:
+    """Give what an action of somebody else's object returns, or the default when it raises.
+
+    For looking at foreign values (their ``repr``, their dump), where failing is no event.
+
+    Example:
+        >>> quietly(lambda: 1 / 0, -1.0)
+        -1.0
+    """
+    try:
+        return action()
+    except Exception:
+        return default

@@ -1,0 +1,330 @@
+"""``observe``: records any DSPy program as one run, in a ``with`` block or by decoration."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import importlib.metadata
+import inspect
+import platform
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Any, TypeVar, cast
+
+import dspy
+
+from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.guard import quietly
+from rlm_runtime.logging.console import ConsoleSink
+from rlm_runtime.logging.jsonl import JsonlSink
+from rlm_runtime.logging.plain import plain
+from rlm_runtime.logging.recorder import Recorder, error_fields
+from rlm_runtime.logging.stream import EventStream, Sink
+from rlm_runtime.logging.tally import Tally
+from rlm_runtime.types import Step, StopReason, Usage
+
+__all__ = ["ObservedRun", "observe"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class ObservedRun:
+    """A run in progress, and what became of it; ``observe`` makes it.
+
+    Attributes:
+        run_id: Identifies the run for ever.
+        trajectory_id: Groups runs that belong together.
+        root_id: Span id of the run itself.
+        stream: The run's events; ``stream.emit`` adds one.
+        duration: Seconds from start to end; 0.0 while it goes on.
+        mlflow_run_id: The MLflow run, once it is known; else None.
+        trace_id: The MLflow trace, once it was delivered; else None.
+    """
+
+    def __init__(self, run_id: str, trajectory_id: str, sinks: Sequence[Sink]) -> None:
+        self.run_id = run_id
+        self.trajectory_id = trajectory_id
+        self.root_id = uuid.uuid4().hex
+        self.tally = Tally()
+        self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks])
+        self.duration = 0.0
+        self.mlflow_run_id: str | None = None
+        self.trace_id: str | None = None
+        self._started = time.perf_counter_ns()
+        self._report: dict[str, Any] = {"stop_reason": None, "converged": None}
+        self._outputs: dict[str, Any] = {}
+        self._metrics: dict[str, float] = {}
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens and cost so far, per model."""
+        return self.tally.usage
+
+    @property
+    def steps(self) -> list[Step]:
+        """The REPL steps so far, oldest first."""
+        return self.tally.steps
+
+    def report(
+        self,
+        *,
+        outputs: Mapping[str, Any] | None = None,
+        metrics: Mapping[str, float] | None = None,
+        stop_reason: StopReason | None = None,
+        converged: bool | None = None,
+    ) -> None:
+        """Say what came of the run, for ``run_end``; a later call adds to an earlier one.
+
+        Args:
+            outputs: Named results; any Python values.
+            metrics: Named numbers, beside those that are counted anyway.
+            stop_reason: Why it ended.
+            converged: Whether it reached an answer.
+        """
+        self._outputs.update(plain(outputs or {}))
+        self._metrics.update(metrics or {})
+        given = {"stop_reason": stop_reason, "converged": converged}
+        self._report.update({key: value for key, value in given.items() if value is not None})
+
+    def begin(self, **fields: Any) -> None:
+        """Emit ``run_start``."""
+        self._started = time.perf_counter_ns()
+        self.stream.emit("run_start", self.root_id, None, **fields)
+
+    def end(self, error: BaseException | None) -> None:
+        """Emit ``run_end`` and give a failing exception its ``trajectory`` and ``run_id``."""
+        duration_ns = time.perf_counter_ns() - self._started
+        self.duration = duration_ns / 1e9
+        if error is not None:
+            quietly(lambda: _attach(error, self.steps, self.run_id), None)
+        self.stream.emit(
+            "run_end",
+            self.root_id,
+            None,
+            status=_status(error),
+            **self._report,
+            outputs=self._outputs,
+            metrics={
+                "duration_seconds": self.duration,
+                **self.tally.metrics(),
+                **self._metrics,
+            },
+            usage=plain(self.usage.by_model),
+            duration_ns=duration_ns,
+            error=error_fields(error),
+        )
+
+
+def _attach(error: BaseException, steps: list[Step], run_id: str) -> None:
+    error.trajectory = steps  # pyright: ignore[reportAttributeAccessIssue]
+    error.run_id = run_id  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _status(error: BaseException | None) -> str:
+    if error is None:
+        return "FINISHED"
+    # Ctrl-C, sys.exit and cancelled tasks are no failures of the program.
+    return "FAILED" if isinstance(error, Exception) else "KILLED"
+
+
+class observe:
+    """Record what a DSPy program does, as one run.
+
+    Use it as a context manager (``with`` or ``async with``) or to decorate a function (sync or
+    async), of which each call is then a run. It changes no global state: DSPy's settings are
+    set for the block only, and the user's own callbacks stay in force.
+
+    Args:
+        name: What runs; the name of the run and of its trace's root.
+        query: The question, if there is one.
+        ontology: Name of the ontology, if there is one.
+        params: Settings worth comparing; become MLflow params.
+        tags: Become MLflow tags.
+        run_id: Identifies the run for ever; default: a new UUID in hex.
+        trajectory_id: Groups runs that belong together; default: the run id.
+        log_path: JSONL file to append the events to.
+        log_llm_calls: False leaves prompts and completions out of all records.
+        log_adapters: True records how adapters format and parse, too.
+        enable_mlflow: True makes an MLflow run with a trace.
+        mlflow_experiment: Name of the experiment; default: MLflow's own default.
+        mlflow_run_name: Name of the MLflow run; default: made from ``name`` and the run id.
+        mlflow_tracking_uri: The store; default: as MLflow resolves it.
+        mlflow_timeout: The longest wait for delivery at the end, in seconds.
+        callbacks: More DSPy callbacks for the block.
+        sinks: More sinks; each is closed at the end.
+        verbose: True prints each step to stderr.
+
+    Raises:
+        ConfigurationError: On entering: the log cannot be opened.
+
+    Example:
+        >>> import dspy
+        >>> with observe("greeter") as run:
+        ...     run.report(outputs={"greeting": "hello"})
+        >>> run.usage.total.calls
+        0
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        query: str | None = None,
+        ontology: str | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
+        trajectory_id: str | None = None,
+        log_path: str | Path | None = None,
+        log_llm_calls: bool = True,
+        log_adapters: bool = False,
+        enable_mlflow: bool = False,
+        mlflow_experiment: str | None = None,
+        mlflow_run_name: str | None = None,
+        mlflow_tracking_uri: str | None = None,
+        mlflow_timeout: float = 10.0,
+        callbacks: Sequence[Any] = (),
+        sinks: Sequence[Sink] = (),
+        verbose: bool = False,
+    ) -> None:
+        self._options = {key: value for key, value in locals().items() if key != "self"}
+        self._entered: tuple[ObservedRun, ExitStack, Any] | None = None
+
+    def __enter__(self) -> ObservedRun:
+        if self._entered is not None:
+            raise RuntimeError("This observe() is recording already; make a new one for each run.")
+        options = self._options
+        run_id = options["run_id"] or uuid.uuid4().hex
+        mlflow_sink = _open_mlflow_sink(options) if options["enable_mlflow"] else None
+        sinks = [*options["sinks"]]
+        if options["log_path"] is not None:
+            sinks.append(_open_log(options["log_path"]))
+        if options["verbose"]:
+            sinks.append(ConsoleSink())
+        if mlflow_sink is not None:
+            sinks.append(mlflow_sink)
+        run = ObservedRun(run_id, options["trajectory_id"] or run_id, sinks)
+        recorder = Recorder(
+            run.stream,
+            run.root_id,
+            log_llm_calls=options["log_llm_calls"],
+            log_adapters=options["log_adapters"],
+        )
+        kept = [
+            callback
+            for callback in dspy.settings.get("callbacks", [])
+            # The run has a trace of its own; MLflow's live one would double it.
+            if not (options["enable_mlflow"] and _is_autolog(callback))
+        ]
+        stack = ExitStack()
+        stack.enter_context(
+            dspy.context(
+                callbacks=[*kept, *options["callbacks"], recorder],
+                caller_modules=[recorder.history, *(dspy.settings.caller_modules or [])],
+            )
+        )
+        run.begin(
+            program=options["name"],
+            query=options["query"],
+            ontology=options["ontology"],
+            params=plain(options["params"] or {}),
+            tags={str(key): str(value) for key, value in (options["tags"] or {}).items()},
+            versions=_versions(),
+        )
+        self._entered = (run, stack, mlflow_sink)
+        return run
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        run, mlflow_sink = self._end(error)
+        run.stream.close()
+        _adopt(run, mlflow_sink)
+
+    async def __aenter__(self) -> ObservedRun:
+        return self.__enter__()
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        run, mlflow_sink = self._end(error)
+        # Sinks may wait for a server; the event loop must not.
+        await asyncio.to_thread(run.stream.close)
+        _adopt(run, mlflow_sink)
+
+    def _end(self, error: BaseException | None) -> tuple[ObservedRun, Any]:
+        if self._entered is None:
+            raise RuntimeError("This observe() was never entered.")
+        run, stack, mlflow_sink = self._entered
+        self._entered = None
+        stack.close()
+        run.end(error)
+        return run, mlflow_sink
+
+    def __call__(self, function: F) -> F:
+        """Decorate a function: each of its calls becomes a run of its own."""
+        options = self._options
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def recorded_async(*args: Any, **kwargs: Any) -> Any:
+                async with observe(**options):
+                    return await function(*args, **kwargs)
+
+            return cast(F, recorded_async)
+
+        @functools.wraps(function)
+        def recorded(*args: Any, **kwargs: Any) -> Any:
+            with observe(**options):
+                return function(*args, **kwargs)
+
+        return cast(F, recorded)
+
+
+def _adopt(run: ObservedRun, mlflow_sink: Any) -> None:
+    if mlflow_sink is not None:
+        run.mlflow_run_id = mlflow_sink.mlflow_run_id
+        run.trace_id = mlflow_sink.trace_id
+
+
+def _is_autolog(callback: Any) -> bool:
+    return type(callback).__module__.startswith("mlflow.")
+
+
+def _open_log(path: str | Path) -> JsonlSink:
+    try:
+        return JsonlSink(path)
+    except OSError as error:
+        raise ConfigurationError(
+            f"Cannot open the log {path} for appending: {error.strerror or error}. "
+            "Give log_path= a file in a folder that you may write to."
+        ) from error
+
+
+def _open_mlflow_sink(options: Mapping[str, Any]) -> Any:
+    from rlm_runtime.logging.mlflow_sink import MlflowSink
+
+    return MlflowSink(
+        experiment=options["mlflow_experiment"],
+        run_name=options["mlflow_run_name"],
+        tracking_uri=options["mlflow_tracking_uri"],
+        timeout=options["mlflow_timeout"],
+    )
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    names = ("rlm-runtime", "dspy", "pydantic-monty", "pyoxigraph")
+    found = {name: quietly(lambda n=name: importlib.metadata.version(n), "") for name in names}
+    return {"python": platform.python_version(), **{k: v for k, v in found.items() if v}}

@@ -1,0 +1,104 @@
+"""One ordered stream of events per run, and the sinks that it feeds."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, runtime_checkable
+
+from rlm_runtime.guard import shielded
+from rlm_runtime.logging.events import SCHEMA_VERSION, Event
+
+__all__ = ["EventStream", "Sink"]
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Where events go. One sink serves one run.
+
+    What a sink raises is swallowed with one TrackingWarning; it never reaches the run.
+    """
+
+    def emit(self, event: Event) -> None:
+        """Take one event; called in the order of ``seq``, one at a time.
+
+        Be quick, and copy what you change: all sinks share the event.
+        """
+        ...
+
+    def close(self) -> None:
+        """Finish; called once, after the last event. May wait, but only for a bounded time."""
+        ...
+
+
+class EventStream:
+    """Numbers, stamps and hands out the events of one run; safe to use from many threads.
+
+    Args:
+        run_id: Identifies the run.
+        trajectory_id: Groups runs that belong together.
+        sinks: Where the events go, in this order.
+
+    Example:
+        >>> class Names:
+        ...     def __init__(self):
+        ...         self.seen = []
+        ...     def emit(self, event):
+        ...         self.seen.append((event["seq"], event["event"]))
+        ...     def close(self):
+        ...         self.seen.append("closed")
+        >>> names = Names()
+        >>> stream = EventStream("r1", "t1", [names])
+        >>> stream.emit("warning", None, None, category="disk", message="almost full")
+        >>> stream.close()
+        >>> names.seen
+        [(0, 'warning'), 'closed']
+    """
+
+    def __init__(self, run_id: str, trajectory_id: str, sinks: Sequence[Sink]) -> None:
+        self.run_id = run_id
+        self.trajectory_id = trajectory_id
+        self._sinks = list(sinks)
+        self._lock = threading.Lock()
+        self._seq = 0
+        self._closed = False
+
+    def emit(self, event: str, span_id: str | None, parent_id: str | None, **fields: Any) -> None:
+        """Send an event to every sink; after ``close`` events are dropped.
+
+        Args:
+            event: Its name, one of ``EVENTS``.
+            span_id: The span that it begins or ends, or None.
+            parent_id: The span that caused it, or None at the root.
+            **fields: The event's own fields, all of them plain JSON values.
+        """
+        with self._lock:
+            # A thread that outlives its run (a straggler of a pool) must not write behind run_end.
+            if self._closed:
+                return
+            record: Event = {
+                "v": SCHEMA_VERSION,
+                "seq": self._seq,
+                "ts": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                "event": event,
+                "run_id": self.run_id,
+                "trajectory_id": self.trajectory_id,
+                "span_id": span_id,
+                "parent_id": parent_id,
+                **fields,
+            }
+            self._seq += 1
+            for sink in self._sinks:
+                with shielded(f"record events with {type(sink).__name__}"):
+                    sink.emit(record)
+
+    def close(self) -> None:
+        """Close every sink; calling it again does nothing."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        for sink in self._sinks:
+            with shielded(f"close {type(sink).__name__}"):
+                sink.close()
