@@ -1,0 +1,170 @@
+"""Reaches an MLflow tracking store: which one, whether it answers, its schema made once."""
+
+from __future__ import annotations
+
+import contextvars
+import importlib
+import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, TypeVar
+from urllib.parse import urlsplit
+
+from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.guard import shielded, warn_once
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["ADVICE", "attempt", "connect", "import_mlflow", "resolve_tracking_uri"]
+
+ADVICE = (
+    "The run itself and its trajectory log are not affected. Is the tracking server up, and the "
+    "tracking URI right?"
+)
+"""What a reader can do when MLflow fails."""
+
+_PROBE_SECONDS = 3.0
+_SCHEMA_LOCK_SECONDS = 120.0
+
+T = TypeVar("T")
+
+_made: set[str] = set()
+_made_lock = threading.Lock()
+
+
+def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
+    """Import MLflow and what a store of this kind needs, on the calling thread.
+
+    Importing it later, on a worker, can deadlock with an import of dspy or litellm elsewhere.
+
+    Returns:
+        The module, or None, with one TrackingWarning, when MLflow is not installed.
+    """
+    try:
+        mlflow = importlib.import_module("mlflow")
+    except ImportError as error:
+        warn_once(
+            "mlflow is not installed",
+            f"Nothing is sent to MLflow: it cannot be imported ({error}). "
+            "Run: pip install 'rlm-runtime[mlflow]'",
+        )
+        return None
+    if not _is_http(tracking_uri or mlflow.get_tracking_uri()):
+        importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
+    return mlflow
+
+
+def resolve_tracking_uri(explicit: str | None = None) -> str:
+    """Give the tracking URI to use: the explicit one, else what MLflow itself would use.
+
+    MLflow takes the last ``mlflow.set_tracking_uri``, then ``MLFLOW_TRACKING_URI``, then
+    ``mlflow.db`` (or an old ``mlruns`` with experiments in it) in the working directory.
+
+    Example:
+        >>> resolve_tracking_uri("http://127.0.0.1:5000")
+        'http://127.0.0.1:5000'
+    """
+    return explicit or importlib.import_module("mlflow").get_tracking_uri()
+
+
+def connect(tracking_uri: str) -> MlflowClient:
+    """Give a client of a store that answers; does not touch MLflow's global state.
+
+    A server is asked for its health first, because MLflow's own calls would try for minutes.
+    A fresh SQLite store gets its schema here, under a lock that processes and threads share.
+
+    Raises:
+        MlflowException: The store does not answer or cannot be opened.
+    """
+    from mlflow import MlflowClient
+
+    if _is_http(tracking_uri):
+        _probe(tracking_uri)
+    with _schema_lock(tracking_uri):
+        return MlflowClient(tracking_uri=tracking_uri)
+
+
+def attempt(doing: str, call: Callable[[], T], seconds: float) -> tuple[bool, T | None]:
+    """Make a call on a thread of its own; wait for it at most this many seconds.
+
+    Args:
+        doing: What the call does, as in "log params to MLflow"; part of the warning.
+        call: The call; what it raises becomes one TrackingWarning.
+        seconds: The bound. A call that takes longer goes on by itself.
+
+    Returns:
+        Whether the call worked in time, and what it gave.
+    """
+    results: list[T] = []
+
+    def work() -> None:
+        with shielded(doing, advice=ADVICE):
+            results.append(call())
+
+    context = contextvars.copy_context()
+    thread = threading.Thread(
+        target=context.run, args=(work,), name="rlm-runtime-mlflow", daemon=True
+    )
+    thread.start()
+    thread.join(seconds)
+    if thread.is_alive():
+        warn_once(f"{doing}|late", f"Could not {doing} within {seconds:g} seconds. {ADVICE}")
+        return False, None
+    return (True, results[0]) if results else (False, None)
+
+
+def _is_http(tracking_uri: str) -> bool:
+    return urlsplit(tracking_uri).scheme in ("http", "https")
+
+
+def _probe(tracking_uri: str) -> None:
+    """Raise unless a server answers at all; any status will do, a proxy may guard the path."""
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    http_request(
+        get_default_host_creds(tracking_uri),
+        "/health",
+        "GET",
+        max_retries=0,
+        timeout=_PROBE_SECONDS,
+        raise_on_status=False,
+    )
+
+
+@contextmanager
+def _schema_lock(tracking_uri: str) -> Iterator[None]:
+    """Hold a lock while a SQLite store is opened for the first time in this process."""
+    path = _sqlite_file(tracking_uri)
+    with _made_lock:
+        needed = path is not None and tracking_uri not in _made
+    if path is None or not needed:
+        yield
+        return
+    from filelock import FileLock
+
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise ConfigurationError(
+            f"The MLflow database {path} cannot be written. "
+            "Give a tracking URI in a folder that exists and that you may write to."
+        )
+    with FileLock(f"{path}.lock", timeout=_SCHEMA_LOCK_SECONDS) as lock:
+        yield
+        with _made_lock:
+            _made.add(tracking_uri)
+        # With the schema complete nobody needs the lock any more; leave no litter behind.
+        with suppress(OSError):
+            os.unlink(lock.lock_file)
+
+
+def _sqlite_file(tracking_uri: str) -> Path | None:
+    if not tracking_uri.startswith("sqlite"):
+        return None
+    from sqlalchemy.engine import make_url
+
+    database = make_url(tracking_uri).database
+    return Path(database).absolute() if database and database != ":memory:" else None
