@@ -52,7 +52,7 @@ def terms(graph: Graph) -> set[Node]:
     }
 
 
-def annotations(graph: Graph) -> set[Node]:
+def annotation_terms(graph: Graph) -> set[Node]:
     found = set(graph.subjects(RDF.type, OWL.AnnotationProperty))
     return {term for term in found if str(term).startswith(PROV)} - terms(graph)
 
@@ -77,7 +77,7 @@ def test_it_has_the_classes_and_properties_of_prov_o(ours: Graph, w3c: Graph) ->
 
 
 def test_every_axiom_is_that_of_prov_o(ours: Graph, w3c: Graph) -> None:
-    roots = terms(w3c) | annotations(ours)
+    roots = terms(w3c) | annotation_terms(ours)
     _, only_ours, only_w3c = graph_diff(structure(ours, roots), structure(w3c, roots))
     assert sorted(only_ours) == []
     assert sorted(only_w3c) == []
@@ -85,25 +85,25 @@ def test_every_axiom_is_that_of_prov_o(ours: Graph, w3c: Graph) -> None:
 
 def test_nothing_is_said_of_other_terms(ours: Graph) -> None:
     subjects = {subject for subject in ours.subjects() if isinstance(subject, URIRef)}
-    assert subjects == terms(ours) | annotations(ours) | {PROV_O}
+    assert subjects == terms(ours) | annotation_terms(ours) | {PROV_O}
 
 
 def test_every_term_that_is_mentioned_is_there(ours: Graph) -> None:
     mentioned = {
         term for triple in ours for term in triple if isinstance(term, URIRef) and term in PROV
     }
-    assert mentioned == terms(ours) | annotations(ours)
+    assert mentioned == terms(ours) | annotation_terms(ours)
 
 
 def test_every_term_has_its_w3c_name_as_its_only_label(ours: Graph) -> None:
-    for term in terms(ours) | annotations(ours):
+    for term in terms(ours) | annotation_terms(ours):
         name = str(term).removeprefix(PROV)
         assert list(ours.objects(term, RDFS.label)) == [Literal(name, lang="en")]
 
 
 def test_every_term_has_one_comment_of_one_line_that_no_other_has(ours: Graph) -> None:
     seen: set[str] = set()
-    for term in terms(ours) | annotations(ours):
+    for term in terms(ours) | annotation_terms(ours):
         (comment,) = ours.objects(term, RDFS.comment)
         assert isinstance(comment, Literal)
         assert comment.language == "en"

@@ -31,11 +31,7 @@ def write_company_graph(path: Path, *, seed: int = SEED) -> dict[str, Any]:
         ``company_facts``.
     """
     company = draw_company(seed)
-    text = pyoxigraph.serialize(
-        company_triples(company), format=pyoxigraph.RdfFormat.TURTLE, prefixes=PREFIXES
-    ).decode()
-    lines = text.splitlines(keepends=True)
-    # The serializer writes the prefixes in no fixed order.
-    prefixes = sorted(line for line in lines if line.startswith("@prefix "))
-    path.write_text("".join([*prefixes, *lines[len(prefixes) :]]), encoding="utf-8")
+    pyoxigraph.serialize(
+        company_triples(company), path, format=pyoxigraph.RdfFormat.TURTLE, prefixes=PREFIXES
+    )
     return company_facts(company)
