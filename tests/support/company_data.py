@@ -268,7 +268,7 @@ def _draw_products(rng: random.Random, suppliers: list[str]) -> list[Product]:
 
 
 def _draw_prices(rng: random.Random) -> list[Price]:
-    """Two to four prices, each from the day the last one ended; of some products the last is withdrawn."""
+    """Prices that follow each other; some products have none any more."""
     days = sorted(
         {_day(rng, date(2021, 1, 1), date(2025, 3, 31)) for _ in range(rng.choice([2, 3, 4]))}
     )
