@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,3 +21,11 @@ def swallowing(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setenv(RAISE_VARIABLE, "0")
     forget_warnings()
+
+
+@pytest.fixture(autouse=True)
+def _callbacks_do_not_fail(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Fail a test in which DSPy swallowed the exception of a callback."""
+    yield
+    for record in caplog.get_records("call"):
+        assert not record.getMessage().startswith("Error when "), record.getMessage()

@@ -1,0 +1,116 @@
+"""Checks an answer against the ontology: do its IRIs occur, does its query run?"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology import Ontology
+from rlm_runtime.types import Grounding
+
+__all__ = ["ground"]
+
+_ROWS = 1_000
+_IRI = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"{}|^`\\\s]+)>|\b(https?://[^\s<>\"'{}|^`\\]+)")
+_NAME = re.compile(
+    r"(?<![\w:/.<-])([A-Za-z][\w.-]*)?:((?:[\w:]|%[0-9A-Fa-f]{2}|\\[^\s\w])"
+    r"(?:(?:[\w:.-]|%[0-9A-Fa-f]{2}|\\[^\s\w])*(?:[\w:-]|%[0-9A-Fa-f]{2}))?)"
+)
+_LITERAL = re.compile(
+    r'"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\''
+    r'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'',
+    re.DOTALL,
+)
+_COMMENT = re.compile(r"(<[^<>\"{}|^`\\\s]*>)|#[^\n]*")
+_BUILT_IN = (
+    "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "http://www.w3.org/2000/01/rdf-schema#",
+    "http://www.w3.org/2001/XMLSchema#",
+    "http://www.w3.org/2002/07/owl#",
+    "http://www.w3.org/2005/xpath-functions",
+)
+
+
+def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Grounding:
+    """Check an answer's evidence and query.
+
+    Args:
+        ontology: What they are checked against.
+        evidence: Any values; IRIs and prefixed names are looked for in all their texts.
+        sparql: The reported query, or "".
+
+    Returns:
+        What the ontology bears out. IRIs of RDF, RDFS, OWL and XSD in the query count as known.
+
+    Example:
+        >>> from rlm_runtime import open_ontology
+        >>> prov = open_ontology("ontology/prov.ttl")
+        >>> ground(prov, ["prov:Activity", "prov:Nonsense"], "ASK {}").evidence_grounded
+        0.5
+    """
+    named = list(dict.fromkeys(_iris(ontology, "\n".join(_texts(list(evidence), 0)))))
+    query = _LITERAL.sub('""', _COMMENT.sub(lambda m: m[1] or "", sparql))
+    asked = [iri for iri in _iris(ontology, _without_prologue(query)) if not _known(iri)]
+    wanted = list(dict.fromkeys([*named, *asked]))
+    present = _present(ontology, wanted)
+    rows, error = _run_again(ontology, sparql)
+    return Grounding(
+        evidence_iris=tuple(named),
+        missing_iris=tuple(iri for iri in wanted if iri not in present),
+        sparql_ok=None if not sparql.strip() else error is None,
+        sparql_rows=rows,
+        sparql_error=error,
+    )
+
+
+def _known(iri: str) -> bool:
+    return iri.startswith(_BUILT_IN)
+
+
+def _texts(value: Any, depth: int) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif depth < 10 and isinstance(value, dict):
+        for key, item in value.items():
+            yield from _texts(key, depth + 1)
+            yield from _texts(item, depth + 1)
+    elif depth < 10 and isinstance(value, list | tuple | set | frozenset):
+        for item in value:
+            yield from _texts(item, depth + 1)
+
+
+def _iris(ontology: Ontology, text: str) -> Iterator[str]:
+    for match in _IRI.finditer(text):
+        yield (match[1] or match[2]).rstrip(".,;:)") if match[2] else match[1]
+    for match in _NAME.finditer(_IRI.sub(" ", text)):
+        # A word with a colon ("note:x") is a name only if its prefix is one.
+        if (match[1] or "") in ontology.prefixes:
+            yield ontology.expand(match[0])
+
+
+def _without_prologue(query: str) -> str:
+    return re.sub(r"(?i)\b(?:prefix\s+[\w.-]*:|base)\s*<[^>]*>", " ", query)
+
+
+def _present(ontology: Ontology, iris: list[str]) -> set[str]:
+    legal = [iri for iri in iris if not re.search(r'[<>"{}|^`\\\s]', iri)]
+    if not legal:
+        return set()
+    values = " ".join(f"<{iri}>" for iri in legal)
+    found = ontology.select(
+        f"SELECT DISTINCT ?iri {{ VALUES ?iri {{ {values} }} FILTER("
+        "EXISTS { ?iri ?p1 ?o1 } || EXISTS { ?s2 ?iri ?o2 } || EXISTS { ?s3 ?p3 ?iri }) }",
+        limit=len(legal),
+    )
+    return {str(row["iri"]) for row in found.rows}
+
+
+def _run_again(ontology: Ontology, sparql: str) -> tuple[int | None, str | None]:
+    if not sparql.strip():
+        return None, None
+    try:
+        return len(ontology.select(sparql, limit=_ROWS)), None
+    except QueryError as error:
+        return None, str(error)

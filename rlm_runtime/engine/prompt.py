@@ -1,0 +1,142 @@
+"""The words the model reads: instructions, tools, history. Pure functions of their arguments."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from rlm_runtime.types import Step
+
+__all__ = ["action_instructions", "clip_lines", "format_history", "task_instructions"]
+
+_ACTION = """\
+{task}
+
+You have a persistent Python REPL. Each turn: reason in a sentence or two, then write ONE code \
+cell. It is run and you see what it printed. A good run takes 2 to 3 cells, so do several \
+things in a cell.
+
+1. THINK. `context` is an overview computed from the ontology itself: rely on its classes, \
+properties and counts, do not compute them again.
+2. ACT. Find what the question names with search_entity, look closer with describe_entity or \
+probe_relationships, query with sparql_select. Print compactly: `print(result)` shows a table.
+3. VERIFY the final query with check_query: it tells columns, kinds, rows, duplicates, ties and \
+why a result is empty. `c = check_query(q); print(c)` may share its cell with SUBMIT behind an \
+`if` on what you expect (`c["ok"]`, `c["count"]`). Build the answer from the rows in code \
+instead of retyping them.
+4. REFLECT. Tell in `reflection` what remains uncertain.
+
+Tools (plain function calls, arguments by position or name; all prefixes in `context` and the \
+usual ones are declared already):
+{tools}
+- llm_query(prompt), llm_query_batched(prompts): ask a language model about texts; at most \
+{max_llm_calls} prompts; seldom needed.
+- SUBMIT(answer=str, sparql=str, evidence=list, thinking="", verification="", reflection=""): \
+ends the run.
+"""
+
+_TASK = """\
+Answer the question `query` about an RDF ontology or graph from its data alone, never from \
+general knowledge.
+- `answer`: begins with what was asked for, in words; names entities by label with the prefixed \
+name in parentheses, like Activity (prov:Activity); keeps numbers exact; names all that tie.
+- `sparql`: one read-only query whose rows are the answer: a column for the entity, one for its \
+label, one for each value asked for, nothing else; LIMIT only if a top n is asked for; "" if \
+no query can give it.
+- `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
+20), only such as you saw in the data.
+- If it fits several entities, say so and answer for each. If a name is misspelt, use the \
+nearest and say which. If the data has no answer, say plainly that it was not found, and what \
+was looked for."""
+
+
+def task_instructions() -> str:
+    """Give what is wanted, for whoever has to produce the final fields."""
+    return _TASK
+
+
+def action_instructions(tools: Mapping[str, Callable[..., object]], max_llm_calls: int) -> str:
+    """Give the instructions of a turn; the interpreter's own rules are added behind them.
+
+    Args:
+        tools: Name to function; signature and docstring are shown as they are.
+        max_llm_calls: How many prompts a run may send to the sub-model.
+    """
+    shown = "\n".join(f"- {_tool_line(name, tool)}" for name, tool in tools.items())
+    return _ACTION.format(task=_TASK, tools=shown, max_llm_calls=max_llm_calls)
+
+
+def _tool_line(name: str, tool: Callable[..., object]) -> str:
+    parameters = [
+        parameter.name
+        if parameter.default is inspect.Parameter.empty
+        else f"{parameter.name}={parameter.default!r}"
+        for parameter in inspect.signature(tool).parameters.values()
+    ]
+    # The first paragraph is for the model; what follows it is for the programmer.
+    summary = (inspect.getdoc(tool) or "").split("\n\n")[0]
+    return f"{name}({', '.join(parameters)}): {' '.join(summary.split())}"
+
+
+def clip_lines(text: str, limit: int) -> str:
+    r"""Cut a text to about ``limit`` characters between lines, head and tail kept, and say so.
+
+    Example:
+        >>> print(clip_lines("\n".join("row %d" % n for n in range(100)), 30))
+        row 0
+        row 1
+        row 2
+        [... 95 lines cut; print less ...]
+        row 98
+        row 99
+    """
+    if len(text) <= limit:
+        return text
+    lines = text.split("\n")
+    head, rest = _take(lines, limit * 2 // 3)
+    tail, rest = _take(rest[::-1], limit - limit * 2 // 3)
+    if not head and not tail:
+        return f"{text[:limit]} [... {len(text) - limit} characters cut; print less ...]"
+    return "\n".join([*head, f"[... {len(rest)} lines cut; print less ...]", *tail[::-1]])
+
+
+def _take(lines: Sequence[str], room: int) -> tuple[list[str], list[str]]:
+    taken = 0
+    for line in lines:
+        room -= len(line) + 1
+        if room < 0:
+            break
+        taken += 1
+    return list(lines[:taken]), list(lines[taken:])
+
+
+def format_history(steps: Sequence[Step], max_output_chars: int, older_chars: int = 1_500) -> str:
+    """Show the earlier cells: the last in full, older ones with their outputs cut shorter.
+
+    Args:
+        steps: The steps so far, oldest first; what a failing cell shows is in its output.
+        max_output_chars: The most characters of the last output.
+        older_chars: The most characters of each output before it.
+
+    Example:
+        >>> print(format_history([Step("Look.", "print(1)", "1")], 100))
+        Cell 1: Look.
+        ```python
+        print(1)
+        ```
+        Output:
+        1
+    """
+    if not steps:
+        return "No cell was run yet."
+    shown = []
+    for number, step in enumerate(steps, start=1):
+        limit = max_output_chars if number == len(steps) else min(older_chars, max_output_chars)
+        # A blank line in code or output would cost a model nothing but tokens.
+        output = re.sub(r"\n{3,}", "\n\n", step.output.strip()) or "(nothing was printed)"
+        shown.append(
+            f"Cell {number}: {' '.join(step.reasoning.split())[:600]}\n"
+            f"```python\n{step.code.strip()}\n```\nOutput:\n{clip_lines(output, limit)}"
+        )
+    return "\n\n".join(shown)
