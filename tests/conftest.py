@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+pytest_plugins = ["tests.support.vocabularies"]
+
 os.environ["RLM_RUNTIME_RAISE"] = "1"
 # A LiteLLM that looks up prices, or an MLflow that sends usage data, would reach for the network.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
@@ -29,3 +31,12 @@ def _callbacks_do_not_fail(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
     yield
     for record in caplog.get_records("call"):
         assert not record.getMessage().startswith("Error when "), record.getMessage()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Where everything is installed, a skipped test is a failure."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if os.environ.get("RLM_RUNTIME_NO_SKIP") != "1" or reporter is None:
+        return
+    if reporter.stats.get("skipped"):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -1,0 +1,39 @@
+# Everything is set up on first use; only Python >= 3.11, make and a package index are needed.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: demo test check format bench lock clean
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit("rlm-runtime needs Python 3.11 or later; set PYTHON=") if sys.version_info < (3, 11) else None'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	touch $@
+
+demo: $(STAMP)
+	@$(BIN)/rlm-runtime ask "What is Activity?" ontology/prov.ttl --model offline \
+	  --log runs/demo.jsonl --mlflow --experiment demo --tracking-uri sqlite:///runs/mlflow.db
+
+test: check
+	$(BIN)/python -m pytest -n auto
+
+check: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/python benchmarks/observability.py
+
+# Pin what the tests run with; the ranges in pyproject.toml are for users.
+lock: $(STAMP)
+	$(BIN)/python -m pip freeze --exclude-editable --quiet > constraints.txt
+
+clean:
+	rm -rf $(VENV) runs
