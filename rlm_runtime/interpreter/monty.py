@@ -1,0 +1,326 @@
+"""MontyInterpreter: DSPy's code interpreter over the Monty sandbox."""
+
+from __future__ import annotations
+
+import keyword
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import Any
+
+from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
+from dspy.primitives.facade import SHIM_SETUP
+from dspy.utils.callback import BaseCallback, with_callbacks
+from pydantic_monty import MontyError, MontySyntaxError
+
+from rlm_runtime.interpreter.host_tools import call_tool, ends_the_cell
+from rlm_runtime.interpreter.limits import EXECUTION_INSTRUCTIONS, SandboxLimits
+from rlm_runtime.interpreter.monty_pool import SandboxFailure
+from rlm_runtime.interpreter.monty_report import broken_because, report, with_output
+from rlm_runtime.interpreter.monty_session import Output, Session, Unsettled
+from rlm_runtime.interpreter.submit import submitted_fields
+from rlm_runtime.interpreter.values import Unplain, clean_text, plain
+
+__all__ = ["MontyInterpreter"]
+
+_SUBMIT = "SUBMIT"
+
+
+class _Ending(BaseException):
+    """Ends the running cell; sandboxed code never sees it."""
+
+
+class _Submitted(_Ending):
+    def __init__(self, fields: dict[str, Any]) -> None:
+        super().__init__()
+        self.fields = fields
+
+
+class _Overflowed(_Ending):
+    pass
+
+
+class _RunOver(SandboxFailure):
+    rlm_control = True
+
+
+class _RecordedCells:
+    """Runs cells under the method name by which DSPy's callbacks know them."""
+
+    @with_callbacks
+    def execute(self, code: str, variables: dict[str, Any] | None = None) -> Any:
+        return self._run_cell(code, variables)
+
+    def _run_cell(self, code: str, variables: dict[str, Any] | None) -> Any:
+        raise NotImplementedError
+
+
+class MontyInterpreter(_RecordedCells):
+    r"""Runs LM-written code in a worker process of the Monty sandbox, within limits.
+
+    The code reaches nothing of this process but the tools, and nothing of the machine. Variables
+    persist from cell to cell. One interpreter runs one cell at a time; any number of
+    interpreters may run in any number of threads.
+
+    Args:
+        tools: Host functions by name, plain or async; called with positional or keyword
+            arguments. The dict may be changed later.
+        output_fields: ``{"name": …, "type": …}`` for each field of SUBMIT; may be set later.
+        limits: Bounds on the sandboxed code.
+        show: Renders a list or dict for ``print``, or gives None to print it as Python does.
+        prepare_submit: Gets the fields given to SUBMIT before they are checked; gives those to
+            use, or raises ValueError with a message for the LM.
+        deadline: Gives the seconds left for the run, or None for no bound. When none are left,
+            the next cell or call to the host raises. What it raises itself ends the cell and
+            reaches the caller of ``execute``, if ``host_tools.ends_the_cell`` says so.
+        callbacks: DSPy callbacks for this interpreter alone.
+
+    Attributes:
+        last_stdout: All that the last cell printed, also when it failed; set before ``execute``
+            returns or raises.
+
+    Example:
+        >>> with MontyInterpreter({"double": lambda n: 2 * n}) as sandbox:
+        ...     print(sandbox.execute("x = double(21)\nprint(x)"), end="")
+        ...     sandbox.execute("SUBMIT(answer=x)")
+        42
+        FinalOutput({'answer': 42})
+    """
+
+    execution_instructions = EXECUTION_INSTRUCTIONS
+
+    def __init__(
+        self,
+        tools: dict[str, Callable[..., Any]] | None = None,
+        output_fields: list[dict[str, Any]] | None = None,
+        *,
+        limits: SandboxLimits | None = None,
+        show: Callable[[Any], str | None] | None = None,
+        prepare_submit: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+        deadline: Callable[[], float | None] | None = None,
+        callbacks: list[BaseCallback] | None = None,
+    ) -> None:
+        self.tools: dict[str, Callable[..., Any]] = dict(tools or {})
+        self.output_fields = output_fields
+        self.limits = limits or SandboxLimits()
+        self.callbacks = list(callbacks or [])
+        self.last_stdout = ""
+        self._host = _Host(self, show, prepare_submit, deadline)
+        self._session: Session | None = None
+        self._cell = 0
+        self._restarts = 0
+        self._ended: str | None = None
+        self._lock = threading.Lock()
+
+    @with_callbacks
+    def start(self) -> None:
+        """Take a worker; does nothing when there is one.
+
+        Raises:
+            CodeInterpreterError: The interpreter was shut down, or no worker is to be had.
+        """
+        self._check_usable()
+        if self._session is None:
+            self._session = Session(self.limits, shows=self._host.shows)
+
+    def execute(self, code: str, variables: dict[str, Any] | None = None) -> Any:
+        """Run one cell.
+
+        Args:
+            code: Python source.
+            variables: Values to bind as globals first.
+
+        Returns:
+            What was printed; or, if nothing was, a rendering of the last expression's value; None
+            if there is neither. FinalOutput with the fields when the code called SUBMIT.
+
+        Raises:
+            CodeExecutionError: The code failed; variables are kept unless the message says
+                that the session was restarted.
+            SyntaxError: The code does not parse.
+            CodeInterpreterError: The interpreter cannot go on, or a variable has no plain form.
+        """
+        # DSPy sends its facade for sub-agents, which needs classes that inherit. It is no cell of
+        # the LM, so that it fails before any callback hears of it.
+        if code == SHIM_SETUP:
+            raise CodeExecutionError("the Monty sandbox has no class inheritance")
+        return super().execute(code, variables)
+
+    @with_callbacks
+    def invoke_tool(self, tool_name: str, args: list[Any], kwargs: dict[str, Any]) -> Any:
+        """Call one of the tools and give its result in plain form.
+
+        Raises:
+            CodeInterpreterError: There is no such tool.
+            TypeError: The arguments do not fit, or the result has no plain form.
+            ValueError: The result is too large, too deep, or contains itself.
+        """
+        if tool_name not in self.tools:
+            raise CodeInterpreterError(f"There is no tool {tool_name!r}.")
+        result = call_tool(tool_name, self.tools[tool_name], args, kwargs)
+        return _plain(result, f"the result of {tool_name}()")
+
+    @with_callbacks
+    def shutdown(self) -> None:
+        """Hand the worker back; calling it again does nothing."""
+        self._end("The interpreter was shut down; make a new one.")
+
+    def __enter__(self) -> MontyInterpreter:
+        self.start()
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.shutdown()
+
+    def _run_cell(self, code: str, variables: dict[str, Any] | None) -> Any:
+        if not self._lock.acquire(blocking=False):
+            raise CodeInterpreterError("The interpreter is running a cell already.")
+        output = Output(self.limits.output_characters)
+        try:
+            self._check_usable()
+            self._host.check(output)
+            inputs = _inputs(variables)
+            if self._session is None:
+                self.start()
+            assert self._session is not None
+            self._cell += 1
+            value = self._session.run(clean_text(code), self._cell, inputs, self._host, output)
+            if not output.text and value is not None:
+                output.write("stdout", self._host.rendered(value) + "\n")
+            if output.overflowed:
+                raise _Overflowed
+            return output.text or None
+        except _Submitted as submitted:
+            return FinalOutput(submitted.fields)
+        except _Overflowed:
+            raise CodeExecutionError(
+                f"{with_output('', output.text)}The cell printed more than "
+                f"{self.limits.output_characters:,} characters; the rest is lost. Variables are "
+                "kept. Print less at a time."
+            ) from None
+        except (MontyError, RuntimeError, Unsettled) as error:
+            if isinstance(error, RuntimeError) and (
+                ends_the_cell(error) or isinstance(error, CodeInterpreterError)
+            ):
+                raise
+            raise self._failure(error, output.text) from None
+        finally:
+            self.last_stdout = output.text
+            self._lock.release()
+
+    def _failure(self, error: Exception, printed: str) -> Exception:
+        self._check_usable()
+        if not isinstance(error, MontyError) or self._session is None:
+            return self._restarted("its state was lost", str(error), printed)
+        why = broken_because(error)
+        text = report(error, self._session.cells, self._host.names)
+        if why is not None:
+            return self._restarted(why.format(**asdict(self.limits)), text, printed)
+        if isinstance(error, MontySyntaxError):
+            return SyntaxError(text)
+        return CodeExecutionError(with_output(text, printed))
+
+    def _restarted(self, why: str, text: str, printed: str) -> Exception:
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+        self._restarts += 1
+        if self._restarts > self.limits.restarts:
+            self._end(f"The sandbox was given up after {self._restarts} broken sessions.")
+            return SandboxFailure(
+                f"The sandbox broke for the {self._restarts}th time and was given up. The last "
+                f"cell was stopped: {why}."
+            )
+        return CodeExecutionError(
+            with_output(
+                f"{text}\nThe cell was stopped: {why}. The session was restarted: variables, "
+                "functions and imports of earlier cells are gone.",
+                printed,
+            )
+        )
+
+    def _check_usable(self) -> None:
+        if self._ended is not None:
+            raise CodeInterpreterError(self._ended)
+
+    def _end(self, why: str) -> None:
+        if self._ended is None:
+            self._ended = why
+        session, self._session = self._session, None
+        if session is not None:
+            session.close()
+
+
+class _Host:
+    """Answers the calls of one interpreter's sessions."""
+
+    def __init__(
+        self,
+        interpreter: MontyInterpreter,
+        show: Callable[[Any], str | None] | None,
+        prepare_submit: Callable[[dict[str, Any]], dict[str, Any]] | None,
+        deadline: Callable[[], float | None] | None,
+    ) -> None:
+        self._interpreter = interpreter
+        self._show = show
+        self._prepare_submit = prepare_submit
+        self._deadline = deadline
+        self.shows = show is not None
+
+    @property
+    def names(self) -> Iterable[str]:
+        return (*self._interpreter.tools, _SUBMIT)
+
+    def check(self, output: Output) -> None:
+        if output.overflowed:
+            raise _Overflowed
+        left = self._deadline() if self._deadline is not None else None
+        if left is not None and left <= 0:
+            raise _RunOver("The time of the run is over.")
+
+    def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        arguments, keywords = _plain([list(args), kwargs], f"an argument of {name}()")
+        if name == _SUBMIT:
+            wanted = self._interpreter.output_fields
+            raise _Submitted(submitted_fields(arguments, keywords, wanted, self._prepare_submit))
+        return self._interpreter.invoke_tool(name, arguments, keywords)
+
+    def show(self, value: Any) -> str | None:
+        if self._show is None:
+            return None
+        try:
+            text = self._show(plain(value))
+        except Unplain:
+            return None
+        return None if text is None else clean_text(text)
+
+    def rendered(self, value: Any) -> str:
+        try:
+            value = plain(value)
+        except Unplain as error:
+            return f"(a {type(value).__name__} that cannot be shown: {error})"
+        text = self.show(value) if isinstance(value, (list, dict)) else None
+        return repr(value) if text is None else text
+
+
+def _plain(value: Any, what: str) -> Any:
+    try:
+        return plain(value)
+    except Unplain as error:
+        advice = "Use lists, dicts, strings, numbers, booleans, dates and None"
+        raise error.kind(f"{what} cannot cross the sandbox: {error}. {advice}.") from None
+
+
+def _inputs(variables: dict[str, Any] | None) -> dict[str, Any]:
+    inputs: dict[str, Any] = {}
+    for name, value in (variables or {}).items():
+        if not name.isidentifier() or keyword.iskeyword(name) or name == _SUBMIT:
+            raise CodeInterpreterError(f"{name!r} cannot be the name of a variable.")
+        try:
+            inputs[name] = plain(value)
+        except Unplain as error:
+            raise CodeInterpreterError(
+                f"The variable {name!r} cannot enter the sandbox: {error}. Give it as lists, "
+                "dicts, strings, numbers, booleans, dates or None."
+            ) from None
+    return inputs
