@@ -1,0 +1,125 @@
+"""Check a query before it is submitted: columns, rows, repeated rows, ties, empty reasons."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology.protocol import Ontology, Rows
+from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, with_sort_values
+from rlm_runtime.tools.values import count_rows, tabulate
+from rlm_runtime.tools.why_empty import finds_nothing, why_empty
+
+__all__ = ["query_report"]
+
+_SAMPLE = 5
+_LOOK_BEYOND = 20
+
+
+def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> dict[str, Any]:
+    """Run a query and report on what it gives; a bad query is reported, not raised.
+
+    Args:
+        ontology: What to ask.
+        query: SELECT, ASK, CONSTRUCT or DESCRIBE.
+        limit: The most rows to look at.
+        timeout: Seconds.
+
+    Returns:
+        ``{"ok": True, "form", "columns", "kinds", "count", "total", "truncated", "duplicates",
+        "ties", "warnings", "rows"}`` with the first five rows, or ``{"ok": False, "error"}``.
+        ``total`` counts all rows (None when there are too many to count); ``ties`` is the number
+        of rows past the query's own LIMIT that sort like its last row, None when that is unknown.
+    """
+    try:
+        rows = ontology.select(query, limit=limit, timeout=timeout)
+    except QueryError as error:
+        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
+    report = tabulate(ontology, rows)
+    total = len(rows) if not rows.truncated else count_rows(ontology, query, timeout)
+    repeated = Counter(rows.terms)
+    duplicates = len(rows.terms) - len(repeated)
+    ties, chance = _past_the_limit(ontology, query, rows, timeout)
+    warnings: list[str] = []
+    if finds_nothing(rows):
+        warnings.append(why_empty(ontology, query))
+    if duplicates:
+        warnings.append(f"{duplicates} rows repeat another row; SELECT DISTINCT drops them.")
+    if ties:
+        warnings.append(
+            f"{'At least ' if ties == _LOOK_BEYOND else ''}{ties} more rows tie with the last row: "
+            "the LIMIT cuts between equals. Raise it, or add a second sort key."
+        )
+    warnings.extend(_column_warnings(rows, report["kinds"]))
+    if chance:
+        warnings.append("LIMIT without ORDER BY: which of the rows are given is left to chance.")
+    return {
+        "ok": True,
+        "form": rows.form,
+        "columns": report["columns"],
+        "kinds": report["kinds"],
+        "count": len(rows),
+        "total": total,
+        "truncated": rows.truncated,
+        "duplicates": duplicates,
+        "ties": ties,
+        "warnings": warnings,
+        "rows": report["rows"][:_SAMPLE],
+    }
+
+
+def _past_the_limit(
+    ontology: Ontology, query: str, rows: Rows, timeout: float
+) -> tuple[int | None, bool]:
+    """Look at the rows that the query's own LIMIT cuts off.
+
+    Returns:
+        How many of them sort like the last row (None when unknown), and whether there are some
+        although nothing orders them.
+    """
+    if rows.form != "SELECT":
+        return 0, False
+    read = read_query_text(query)
+    if not read.limit or len(rows) < read.limit:
+        return 0, False
+    sorting = with_sort_values(read)
+    if read.order and sorting is None:
+        return None, False
+    text, names = sorting or (query, ())
+    try:
+        longer = ontology.select(
+            with_longer_limit(read_query_text(text), _LOOK_BEYOND),
+            limit=read.limit + _LOOK_BEYOND,
+            timeout=timeout,
+        )
+    except QueryError:
+        # These sort values cannot be selected, or not in time; that is no fault of the query.
+        return None, False
+    if not names:
+        return 0, len(longer) > read.limit
+    at = [longer.columns.index(name) for name in names]
+    keys = [tuple(terms[i] for i in at) for terms in longer.terms[read.limit - 1 :]]
+    ties = next((i for i, key in enumerate(keys) if key != keys[0]), len(keys))
+    return ties - 1, False
+
+
+def _column_warnings(rows: Rows, kinds: dict[str, str]) -> list[str]:
+    warnings = []
+    if len(rows) < 2 or rows.form != "SELECT":
+        return warnings
+    for i, column in enumerate(rows.columns):
+        values = [terms[i] for terms in rows.terms]
+        unbound = values.count(None)
+        if unbound == len(values):
+            warnings.append(f"Column {column} has no value in any row.")
+        elif unbound:
+            warnings.append(f"Column {column} is unbound in {unbound} of {len(values)} rows.")
+    first = Counter(terms[0] for terms in rows.terms)
+    languages = [column for column, kind in kinds.items() if kind.count("string") > 1]
+    if languages and len(first) < len(rows):
+        warnings.append(
+            f"Rows may repeat for each language of {languages[0]}: "
+            f'FILTER(LANGMATCHES(LANG(?{languages[0]}), "en")) keeps one.'
+        )
+    return warnings

@@ -1,0 +1,209 @@
+"""What is known of one entity: its statements, and what its being a class or property adds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
+from rlm_runtime.tools.names import blank_nodes, labels_of
+from rlm_runtime.tools.relationships import links
+from rlm_runtime.tools.values import cell, column_kinds, join_notes
+
+__all__ = ["entity_report"]
+
+_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
+_RDFS = "http://www.w3.org/2000/01/rdf-schema#"
+_SUBCLASS = _RDFS + "subClassOf"
+_INVERSE = "http://www.w3.org/2002/07/owl#inverseOf"
+# Statements that are told under names of their own, by the kind of the entity.
+_TOLD_OUT = {
+    "class": frozenset({_TYPE, _SUBCLASS}),
+    "property": frozenset(
+        {_TYPE, _INVERSE, *(_RDFS + name for name in ("subPropertyOf", "domain", "range"))}
+    ),
+}
+# The heads of lists are blank nodes, which tell nothing.
+_FIRST = "http://www.w3.org/1999/02/22-rdf-syntax-ns#first"
+_TOLD_IN = {
+    "class": frozenset({_FIRST, _TYPE, _SUBCLASS, _RDFS + "domain", _RDFS + "range"}),
+    "property": frozenset({_FIRST, _INVERSE, _RDFS + "subPropertyOf"}),
+}
+# A domain or range is a class, or a union of classes.
+_OR_MEMBER = "(owl:unionOf/rdf:rest*/rdf:first)?"
+_PREFIXES = (
+    "PREFIX owl: <http://www.w3.org/2002/07/owl#> "
+    "PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> "
+    f"PREFIX rdfs: <{_RDFS}> "
+)
+
+
+def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> dict[str, Any]:
+    """Describe an entity.
+
+    Args:
+        ontology: What to ask.
+        iri: The entity, in full; it occurs in the ontology.
+        limit: The most statements in each direction, and entries in each field.
+        timeout: Seconds for each query.
+
+    Returns:
+        ``iri``, ``kind`` and whatever applies of ``label``, ``other_labels``, ``comment``,
+        ``types``; of a class ``superclasses``, ``subclasses``, ``domain_of``, ``inherits``,
+        ``range_of``, ``instances``, ``instances_with_subclasses``, ``example_instances``,
+        ``instance_predicates``; of a property ``superproperties``, ``subproperties``, ``domain``,
+        ``range``, ``inverse``, ``statements``, ``examples``. Then ``properties`` and ``used_by``
+        (predicate to values), ``used_by_counts`` where those are cut, ``kinds`` of the properties'
+        values, ``labels`` of the entities named that have one worth telling, ``truncated`` and
+        ``note``.
+    """
+    said = ontology.describe(f"<{iri}>", limit=limit)
+    asked = _Asked(ontology, iri, limit, timeout)
+    has_blanks = any(term.kind == "bnode" for terms in said.outgoing.values() for term in terms)
+    blanks = blank_nodes(ontology, iri, timeout) if has_blanks else {}
+    fields = _head(ontology, said, blanks)
+    if said.kind == "class":
+        fields |= _of_class(asked, said, blanks)
+    elif said.kind == "property":
+        fields |= _of_property(asked)
+    told_out = _TOLD_OUT.get(said.kind or "", frozenset({_TYPE}))
+    told_in = _TOLD_IN.get(said.kind or "", frozenset({_FIRST}))
+    outgoing = {p: terms for p, terms in said.outgoing.items() if p not in told_out}
+    not_told = f"?p NOT IN ({', '.join(f'<{p}>' for p in sorted(told_in))})"
+    incoming = links(ontology, iri, ("in",), not_told, limit, timeout)
+    compact = ontology.compact
+    fields |= {
+        "properties": {compact(p): _texts(ontology, t, blanks) for p, t in outgoing.items()},
+        "kinds": {compact(p): column_kinds(ontology, t) for p, t in outgoing.items()},
+        "used_by": {compact(x.predicate): _texts(ontology, x.others, {}) for x in incoming},
+        "used_by_counts": {
+            compact(x.predicate): x.count for x in incoming if x.count > len(x.others)
+        },
+    }
+    told = (*outgoing.values(), said.outgoing.get(_TYPE, ()), *(x.others for x in incoming))
+    named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
+    labels = labels_of(ontology, sorted(named), timeout)
+    shown = sum(len(terms) for terms in said.outgoing.values())
+    cut = shown < said.outgoing_count
+    return {
+        **{key: value for key, value in fields.items() if value not in (None, [], {})},
+        "labels": {compact(iri): label for iri, label in labels.items()},
+        "truncated": cut or bool(fields["used_by_counts"]),
+        **join_notes(
+            f"Cut at limit={limit}: {shown} of {said.outgoing_count} statements from it are shown."
+            if cut
+            else None,
+            f"Cut at limit={limit}: used_by_counts has the full counts; see probe_relationships."
+            if fields["used_by_counts"]
+            else None,
+        ),
+    }
+
+
+class _Asked:
+    """Bounded queries about one entity, and the IRIs they gave."""
+
+    def __init__(self, ontology: Ontology, iri: str, limit: int, timeout: float) -> None:
+        self.ontology = ontology
+        self.this = f"<{iri}>"
+        self.limit = limit
+        self.named: set[str] = set()
+        self._timeout = timeout
+
+    def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
+        query = _PREFIXES + query
+        rows = self.ontology.select(query, limit=limit or self.limit, timeout=self._timeout)
+        self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
+        return rows.terms
+
+    def iris(self, pattern: str, limit: int | None = None) -> list[str]:
+        """Give the prefixed names of all ?x, in order."""
+        query = f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x"
+        found = self.terms(query, limit)
+        return [self.ontology.compact(term.value) for (term,) in found if term]
+
+    def count(self, pattern: str, what: str = "*") -> int:
+        ((number,),) = self.terms(f"SELECT (COUNT({what}) AS ?n) WHERE {{ {pattern} }}")
+        return int(number.value) if number else 0
+
+
+def _head(ontology: Ontology, said: Description, blanks: Mapping[str, str]) -> dict[str, Any]:
+    labels, comments = _english_first(said.labels), _english_first(said.comments)
+    return {
+        "iri": ontology.compact(said.iri),
+        "kind": said.kind or "only mentioned",
+        "label": labels[0].value if labels else None,
+        "other_labels": [f"{t.value}@{t.language}" if t.language else t.value for t in labels[1:]],
+        "comment": cell(ontology, comments[0]) if comments else None,
+        "types": _texts(ontology, said.outgoing.get(_TYPE, ()), blanks),
+    }
+
+
+def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> dict[str, Any]:
+    this, compact = asked.this, asked.ontology.compact
+    direct = asked.count(f"?x a {this}")
+    below = asked.count(f"?x a/rdfs:subClassOf* {this}", "DISTINCT ?x")
+    own: dict[str, list[str]] = {}
+    inherited: dict[str, list[str]] = {}
+    for prop, domain, target in asked.terms(
+        f"SELECT DISTINCT ?p ?d ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
+        f"?p rdfs:domain/{_OR_MEMBER} ?d FILTER(isIRI(?p)) "
+        f"OPTIONAL {{ ?p rdfs:range/{_OR_MEMBER} ?r FILTER(isIRI(?r)) }} }} ORDER BY ?p ?r"
+    ):
+        if prop and domain:
+            group = own if f"<{domain.value}>" == this else inherited
+            group.setdefault(compact(prop.value), []).append(
+                compact(target.value) if target else ""
+            )
+    predicates = asked.terms(
+        f"SELECT ?p (COUNT(DISTINCT ?x) AS ?n) WHERE {{ ?x a {this} ; ?p ?o "
+        "FILTER(?p != rdf:type) } GROUP BY ?p ORDER BY DESC(?n) ?p"
+    )
+    return {
+        "superclasses": _texts(asked.ontology, said.outgoing.get(_SUBCLASS, ()), blanks),
+        "subclasses": asked.iris(f"?x rdfs:subClassOf {this}"),
+        "domain_of": {prop: _union(ranges) for prop, ranges in own.items()},
+        "inherits": {p: _union(ranges) for p, ranges in inherited.items() if p not in own},
+        "range_of": asked.iris(f"?x rdfs:range/{_OR_MEMBER} {this}"),
+        "instances": direct,
+        "instances_with_subclasses": below if below != direct else None,
+        "example_instances": asked.iris(f"?x a {this}", 3),
+        "instance_predicates": {compact(p.value): int(n.value) for p, n in predicates if p and n},
+    }
+
+
+def _of_property(asked: _Asked) -> dict[str, Any]:
+    this = asked.this
+    examples = asked.terms(f"SELECT ?s ?o WHERE {{ ?s {this} ?o }} ORDER BY ?s ?o LIMIT 3")
+    return {
+        "superproperties": asked.iris(f"{this} rdfs:subPropertyOf ?x"),
+        "subproperties": asked.iris(f"?x rdfs:subPropertyOf {this}"),
+        "domain": asked.iris(f"{this} rdfs:domain/{_OR_MEMBER} ?x"),
+        "range": asked.iris(f"{this} rdfs:range/{_OR_MEMBER} ?x"),
+        "inverse": asked.iris(f"{this} owl:inverseOf|^owl:inverseOf ?x"),
+        "statements": asked.count(f"?x {this} ?y"),
+        "examples": [
+            {"subject": cell(asked.ontology, s), "object": cell(asked.ontology, o)}
+            for s, o in examples
+        ],
+    }
+
+
+def _union(ranges: Iterable[str]) -> str:
+    return " or ".join(dict.fromkeys(ranges)) or "any"
+
+
+def _english_first(terms: Iterable[Term]) -> list[Term]:
+    order = {"en": 0, "": 1}
+    return sorted(
+        terms, key=lambda t: (order.get(t.language.split("-")[0], 2), t.language, t.value)
+    )
+
+
+def _texts(ontology: Ontology, terms: Iterable[Term], blanks: Mapping[str, str]) -> list[Plain]:
+    return [
+        blanks[term.value]
+        if term.kind == "bnode" and term.value in blanks
+        else cell(ontology, term)
+        for term in terms
+    ]

@@ -1,0 +1,151 @@
+"""The tools an LM explores an ontology with: plain functions closed over one Ontology."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, get_args
+
+from rlm_runtime.ontology.protocol import EntityKind, Ontology
+from rlm_runtime.tools.check_query import query_report
+from rlm_runtime.tools.describe import entity_report
+from rlm_runtime.tools.relationships import DIRECTIONS, relationship_table
+from rlm_runtime.tools.values import bounded_limit, count_rows, join_notes, resolve, tabulate
+from rlm_runtime.tools.why_empty import finds_nothing, why_empty
+
+__all__ = ["make_ontology_tools"]
+
+_KINDS = ("any", *get_args(EntityKind))
+_MAX_MATCHES = 50
+_MAX_STATEMENTS = 200
+_MAX_ROWS = 1000
+
+
+def make_ontology_tools(
+    ontology: Ontology, *, timeout: float = 30.0
+) -> dict[str, Callable[..., Any]]:
+    """Make the tools of one ontology, by name.
+
+    They take and give plain values; IRIs are prefixed names both ways. They are bounded in rows,
+    characters and time and say when they cut.
+
+    Args:
+        ontology: Local or remote.
+        timeout: Seconds for one query; a query that takes longer raises QueryTimeout.
+
+    Returns:
+        ``search_entity``, ``describe_entity``, ``probe_relationships``, ``sparql_select`` and
+        ``check_query``. They raise ValueError for a bad argument and QueryError for a bad query
+        or an unknown name, with what to do about it.
+    """
+
+    def search_entity(query: str, limit: int = 10, kind: str = "any") -> dict[str, Any]:
+        """Find entities by label, synonym or name, typing errors allowed; best match first.
+
+        kind: any, class, property or instance. Rows: iri, label, kind, match, types.
+        """
+        return _search_table(ontology, query, limit, kind)
+
+    def describe_entity(iri: str, limit: int = 25) -> dict[str, Any]:
+        """Tell what is known of an entity: kind, label, comment, types, statements, used_by.
+
+        A class: also its hierarchy, properties and instances. A property: domain, range, uses.
+        """
+        bound, note = bounded_limit(limit, _MAX_STATEMENTS)
+        report = entity_report(ontology, resolve(ontology, iri), bound, timeout)
+        return {**report, **join_notes(report.get("note"), note)}
+
+    def probe_relationships(
+        iri: str, predicate: str | None = None, direction: str = "both", limit: int = 15
+    ) -> dict[str, Any]:
+        """List statements from (out) and to (in) an entity; without a predicate: counts, samples.
+
+        direction: out, in or both. Rows: direction, predicate, other, label, type.
+        """
+        if direction not in DIRECTIONS:
+            raise ValueError(
+                f"direction must be one of {', '.join(DIRECTIONS)}, not {direction!r}."
+            )
+        bound, note = bounded_limit(limit, _MAX_STATEMENTS)
+        subject = resolve(ontology, iri)
+        link = resolve(ontology, predicate) if predicate is not None else None
+        table = relationship_table(ontology, subject, link, direction, bound, timeout)
+        return {**table, **join_notes(table.get("note"), note)}
+
+    def sparql_select(query: str, limit: int = 100) -> dict[str, Any]:
+        """Run a read-only SPARQL query; prefixes are predeclared. IRIs are prefixed names.
+
+        Gives {columns, kinds, rows, count, truncated, note}; rows are dicts, unbound is None.
+        """
+        return _select_table(ontology, query, limit, timeout)
+
+    def check_query(query: str, limit: int = 100) -> dict[str, Any]:
+        """Check a query before SUBMIT; never raises. Gives ok or error, columns, kinds, count.
+
+        Also duplicates, ties at its LIMIT, warnings (why it is empty) and sample rows.
+        """
+        try:
+            bound, note = bounded_limit(limit, _MAX_ROWS)
+            report = query_report(ontology, _query_text(query), bound, timeout)
+        except ValueError as error:
+            return {"ok": False, "error": str(error)}
+        return {**report, **join_notes(note)}
+
+    tools = (search_entity, describe_entity, probe_relationships, sparql_select, check_query)
+    return {tool.__name__: tool for tool in tools}
+
+
+def _search_table(ontology: Ontology, query: str, limit: int, kind: str) -> dict[str, Any]:
+    if kind not in _KINDS:
+        raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {kind!r}.")
+    bound, note = bounded_limit(limit, _MAX_MATCHES)
+    if not isinstance(query, str):
+        raise ValueError(f"query must be text to search for, not {query!r}.")
+    found = ontology.search(query, limit=bound + 1, kind=kind)  # pyright: ignore[reportArgumentType]
+    rows = [
+        {
+            "iri": ontology.compact(match.iri),
+            "label": match.label,
+            "kind": match.kind,
+            "match": match.rank
+            if match.matched == match.label
+            else f"{match.rank}: {match.matched[:60]}",
+            "types": ", ".join(ontology.compact(iri) for iri in match.types) or None,
+        }
+        for match in found[:bound]
+    ]
+    return {
+        "columns": ["iri", "label", "kind", "match", "types"],
+        "rows": rows,
+        "count": len(rows),
+        "truncated": len(found) > bound,
+        **join_notes(note, None if rows else _nothing_found(query, kind)),
+    }
+
+
+def _nothing_found(query: str, kind: str) -> str:
+    if not any(character.isalnum() for character in query):
+        return "There is no word in the query: search for a name, a label or a part of one."
+    other = "" if kind == "any" else f" of kind {kind}; try kind='any'"
+    return f"No name or label is like {query[:80]!r}{other}. Try other or fewer words."
+
+
+def _query_text(query: object) -> str:
+    if not isinstance(query, str) or not query.strip():
+        raise ValueError(f"query must be SPARQL text, not {query!r}.")
+    return query
+
+
+def _select_table(ontology: Ontology, query: str, limit: int, timeout: float) -> dict[str, Any]:
+    bound, note = bounded_limit(limit, _MAX_ROWS)
+    rows = ontology.select(_query_text(query), limit=bound, timeout=timeout)
+    table = tabulate(ontology, rows)
+    more = None
+    if rows.truncated:
+        total = count_rows(ontology, query, timeout)
+        table["total"] = total
+        more = (
+            f"Cut at limit={bound}: raise it (at most {_MAX_ROWS}), or count, group or filter "
+            "in SPARQL."
+        )
+    empty = why_empty(ontology, query) if finds_nothing(rows) else None
+    return {**table, **join_notes(more, table.get("note"), note, empty)}

@@ -1,0 +1,152 @@
+"""The statements from and to an entity: counts by predicate and fair samples of each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rlm_runtime.ontology.protocol import Ontology, Plain, Term
+from rlm_runtime.tools.names import labels_of, types_of
+from rlm_runtime.tools.values import cell, join_notes, kind_of
+
+__all__ = ["DIRECTIONS", "Links", "links", "relationship_table"]
+
+DIRECTIONS = ("both", "out", "in")
+_MAX_PREDICATES = 40
+
+
+@dataclass(frozen=True)
+class Links:
+    """The statements of one entity with one predicate in one direction.
+
+    Attributes:
+        side: ``out`` (the entity is the subject) or ``in`` (the object).
+        predicate: In full.
+        count: How many there are.
+        others: The other ends of some of them, in order.
+    """
+
+    side: str
+    predicate: str
+    count: int
+    others: tuple[Term, ...]
+
+
+def links(
+    ontology: Ontology, iri: str, sides: Sequence[str], condition: str, limit: int, timeout: float
+) -> list[Links]:
+    """Count an entity's statements by predicate and sample them, sharing the limit fairly.
+
+    Args:
+        ontology: What to ask.
+        iri: The entity, in full.
+        sides: ``out``, ``in`` or both.
+        condition: A SPARQL expression over ``?p``.
+        limit: The most samples.
+        timeout: Seconds for each query.
+
+    Returns:
+        The most frequent predicates first, at most 40 of each side.
+    """
+    counts: list[tuple[str, str, int]] = []
+    for side in sides:
+        query = (
+            f"SELECT ?p (COUNT(*) AS ?n) WHERE {{ {_pattern(iri, '?p', side)} "
+            f"FILTER({condition}) }} GROUP BY ?p ORDER BY DESC(?n) ?p"
+        )
+        rows = ontology.select(query, limit=_MAX_PREDICATES, timeout=timeout).rows
+        counts += [(side, str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
+    found = []
+    shares = _shares([count for _, _, count in counts], limit)
+    for (side, predicate, count), share in zip(counts, shares, strict=True):
+        pattern = _pattern(iri, f"<{predicate}>", side)
+        query = f"SELECT ?other WHERE {{ {pattern} }} ORDER BY ?other LIMIT {share}"
+        terms = ontology.select(query, limit=share, timeout=timeout).terms if share else ()
+        found.append(Links(side, predicate, count, tuple(t for (t,) in terms if t)))
+    return found
+
+
+def relationship_table(
+    ontology: Ontology,
+    iri: str,
+    predicate: str | None,
+    direction: str,
+    limit: int,
+    timeout: float,
+) -> dict[str, Any]:
+    """List statements of an entity.
+
+    Args:
+        ontology: What to ask.
+        iri: The entity, in full.
+        predicate: Only this predicate, in full; None for all.
+        direction: ``out``, ``in`` or ``both``.
+        limit: The most rows.
+        timeout: Seconds for each query.
+
+    Returns:
+        A table with the columns direction, predicate, other, label, type, and ``counts``: how
+        many statements there are in all, by direction and predicate.
+    """
+    sides = ("out", "in") if direction == "both" else (direction,)
+    condition = f"?p = <{predicate}>" if predicate else "true"
+    found = links(ontology, iri, sides, condition, limit, timeout)
+    iris = [term.value for link in found for term in link.others if term.kind == "iri"]
+    labels, types = labels_of(ontology, iris, timeout), types_of(ontology, iris, timeout)
+    rows: list[dict[str, Plain]] = [
+        {
+            "direction": link.side,
+            "predicate": ontology.compact(link.predicate),
+            "other": cell(ontology, term),
+            "label": labels.get(term.value) if term.kind == "iri" else None,
+            "type": ", ".join(types.get(term.value, [])[:3]) or None
+            if term.kind == "iri"
+            else kind_of(ontology, term),
+        }
+        for link in found
+        for term in link.others
+    ]
+    total = sum(link.count for link in found)
+    return {
+        "counts": {f"{link.side} {ontology.compact(link.predicate)}": link.count for link in found},
+        "columns": ["direction", "predicate", "other", "label", "type"],
+        "rows": rows,
+        "count": len(rows),
+        "total": total,
+        "truncated": total > len(rows),
+        **join_notes(
+            "There is no such statement." if not total else None,
+            _how_to_get_more(predicate, limit) if total > len(rows) else None,
+            f"Only the {_MAX_PREDICATES} most frequent predicates are told."
+            if any(sum(x.side == side for x in found) == _MAX_PREDICATES for side in sides)
+            else None,
+        ),
+    }
+
+
+def _how_to_get_more(predicate: str | None, limit: int) -> str:
+    if predicate is None:
+        return "Samples of each predicate; give predicate= for one of them, or raise limit."
+    return f"Cut at limit={limit}: raise it, or use sparql_select."
+
+
+def _pattern(iri: str, predicate: str, side: str) -> str:
+    return f"<{iri}> {predicate} ?other" if side == "out" else f"?other {predicate} <{iri}>"
+
+
+def _shares(counts: Sequence[int], limit: int) -> list[int]:
+    """Deal out the limit one by one, so that a hub's many edges do not hide the few others.
+
+    Example:
+        >>> _shares([10_000, 1, 2], 6)
+        [3, 1, 2]
+    """
+    shares = [0] * len(counts)
+    left = min(limit, sum(counts))
+    while left:
+        for i, count in enumerate(counts):
+            if left and shares[i] < count:
+                shares[i] += 1
+                left -= 1
+    return shares

@@ -1,0 +1,207 @@
+"""Turn query results into plain, bounded values an LM can read: cells, kinds, tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from rlm_runtime.errors import QueryError, QueryTimeout
+from rlm_runtime.ontology.protocol import Ontology, Plain, Rows, Term
+
+__all__ = [
+    "MAX_CELL",
+    "MAX_COUNT",
+    "MAX_RESULT",
+    "bounded_limit",
+    "cell",
+    "column_kinds",
+    "count_rows",
+    "in_sparql",
+    "join_notes",
+    "kind_of",
+    "occurs",
+    "resolve",
+    "suggestions",
+    "tabulate",
+]
+
+MAX_CELL = 300
+"""Characters of one text in a result; longer ones are cut visibly."""
+
+MAX_RESULT = 24_000
+"""Characters of one result as JSON. Code may use all of it; printing is bounded more tightly."""
+
+MAX_COUNT = 10_000
+"""Rows that are counted when a result is cut."""
+
+_XSD = "http://www.w3.org/2001/XMLSchema#"
+_RDF_LANGSTRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
+
+
+def kind_of(ontology: Ontology, term: Term) -> str:
+    """Name the kind of a term: ``iri``, ``bnode``, ``string@en``, ``integer``, and so on."""
+    if term.kind != "literal":
+        return term.kind
+    if term.language:
+        return f"string@{term.language}"
+    if term.datatype in ("", _XSD + "string", _RDF_LANGSTRING):
+        return "string"
+    if term.datatype.startswith(_XSD):
+        value = term.plain
+        if isinstance(value, int) and not isinstance(value, bool):
+            return "integer"
+        return term.datatype.removeprefix(_XSD)
+    return ontology.compact(term.datatype)
+
+
+def cell(ontology: Ontology, term: Term | None) -> Plain:
+    """Give a term as a plain value: IRIs as prefixed names, long texts cut visibly."""
+    if term is None:
+        return None
+    if term.kind == "iri":
+        return ontology.compact(term.value)
+    if term.kind == "bnode":
+        # The labels are made up and long; their end tells them apart as well.
+        return f"_:{term.value[-8:]}"
+    value = term.plain
+    if isinstance(value, str) and len(value) > MAX_CELL:
+        return f"{value[:MAX_CELL]}… [+{len(value) - MAX_CELL} chars]"
+    return value
+
+
+def in_sparql(ontology: Ontology, term: Term) -> str:
+    """Write a term as SPARQL does, cut at 60 characters: ``ex:A``, ``"text"@en``, ``5``.
+
+    A cut text ends in ``…`` before its closing quote.
+    """
+    if term.kind != "literal":
+        return str(cell(ontology, term))
+    kind = kind_of(ontology, term)
+    if kind in ("integer", "decimal", "boolean"):
+        return term.value
+    text = term.value if len(term.value) <= 60 else f"{term.value[:60]}…"
+    quoted = json.dumps(text, ensure_ascii=False)
+    if term.language:
+        return f"{quoted}@{term.language}"
+    return quoted if kind == "string" else f"{quoted}^^{ontology.compact(term.datatype)}"
+
+
+def column_kinds(ontology: Ontology, terms: Sequence[Term | None]) -> str:
+    """Name the kind of a column: one kind, ``mixed(…)``, or ``unbound`` when it has no value."""
+    kinds = list(dict.fromkeys(kind_of(ontology, term) for term in terms if term is not None))
+    if len(kinds) <= 1:
+        return kinds[0] if kinds else "unbound"
+    more = ", …" if len(kinds) > 4 else ""
+    return f"mixed({', '.join(sorted(kinds)[:4])}{more})"
+
+
+def join_notes(*notes: str | None) -> dict[str, str]:
+    """Give ``{"note": …}`` of the notes there are, or an empty dict."""
+    text = " ".join(note for note in notes if note)
+    return {"note": text} if text else {}
+
+
+def tabulate(ontology: Ontology, rows: Rows) -> dict[str, Any]:
+    """Give the rows as a table of plain values, cut between rows at MAX_RESULT characters.
+
+    Returns:
+        ``{"columns", "kinds", "rows", "count", "truncated"}``, and ``note`` when texts or rows
+        were cut here.
+    """
+    table: list[dict[str, Plain]] = []
+    size = 0
+    for terms in rows.terms:
+        row = {c: cell(ontology, t) for c, t in zip(rows.columns, terms, strict=True)}
+        size += len(json.dumps(row, ensure_ascii=False))
+        if size > MAX_RESULT and table:
+            break
+        table.append(row)
+    kept = rows.terms[: len(table)]
+    cut = len(table) < len(rows.terms)
+    long = any(
+        t is not None and t.kind == "literal" and len(t.value) > MAX_CELL for r in kept for t in r
+    )
+    return {
+        "columns": list(rows.columns),
+        "kinds": {
+            column: column_kinds(ontology, [terms[i] for terms in kept])
+            for i, column in enumerate(rows.columns)
+        },
+        "rows": table,
+        "count": len(table),
+        "truncated": rows.truncated or cut,
+        **join_notes(
+            f"Cut at {MAX_RESULT} characters: {len(table)} of {len(rows.terms)} rows; "
+            "select fewer columns or page with ORDER BY and OFFSET."
+            if cut
+            else None,
+            f"Texts cut at {MAX_CELL} characters; SUBSTR(?x, {MAX_CELL + 1}, {MAX_CELL}) gives "
+            "the next part."
+            if long
+            else None,
+        ),
+    }
+
+
+def bounded_limit(limit: int, maximum: int) -> tuple[int, str | None]:
+    """Check a limit and clamp it to the maximum.
+
+    Returns:
+        The limit to use, and a note when it was clamped.
+
+    Raises:
+        ValueError: It is no whole number, or below 1.
+    """
+    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
+        raise ValueError(f"limit must be a whole number from 1 to {maximum}, not {limit!r}.")
+    if limit > maximum:
+        return maximum, f"limit={limit} is above the maximum and was taken as {maximum}."
+    return limit, None
+
+
+def suggestions(ontology: Ontology, text: str) -> str:
+    """Name up to three entities that a text may have meant, or say how to look further."""
+    near = [f"{ontology.compact(m.iri)} ({m.kind})" for m in ontology.search(text, limit=3)]
+    if near:
+        return f"Did you mean {', '.join(near)}?"
+    return "No name is like it; search_entity(words) finds entities by other words."
+
+
+def resolve(ontology: Ontology, name: str) -> str:
+    """Give the full IRI of an entity that occurs in the ontology.
+
+    Args:
+        ontology: Where to look.
+        name: A prefixed name, ``<iri>`` or IRI.
+
+    Raises:
+        ValueError: It is no text, or empty.
+        QueryError: It is a label, has an unknown prefix, or occurs nowhere; with suggestions.
+    """
+    if not isinstance(name, str) or not name.strip():
+        raise ValueError(f"An IRI or prefixed name is needed, as text, not {name!r}.")
+    name = name.strip()
+    if ":" not in name:
+        raise QueryError(f"{name!r} is no IRI or prefixed name. {suggestions(ontology, name)}")
+    iri = ontology.expand(name)
+    if not occurs(ontology, iri):
+        raise QueryError(f"{name} occurs nowhere in {ontology.name}. {suggestions(ontology, name)}")
+    return iri
+
+
+def occurs(ontology: Ontology, iri: str, *, timeout: float = 10.0) -> bool:
+    """Say whether an IRI is subject, predicate or object of any statement."""
+    for pattern in (f"<{iri}> ?p ?o", f"?s ?p <{iri}>", f"?s <{iri}> ?o"):
+        if ontology.select(f"ASK {{ {pattern} }}", timeout=timeout).rows[0]["ask"]:
+            return True
+    return False
+
+
+def count_rows(ontology: Ontology, query: str, timeout: float) -> int | None:
+    """Count the rows of a query up to MAX_COUNT; None when there are more or it takes too long."""
+    try:
+        rows = ontology.select(query, limit=MAX_COUNT, timeout=timeout)
+    except QueryTimeout:
+        return None
+    return None if rows.truncated else len(rows)

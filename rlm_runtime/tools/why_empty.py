@@ -1,0 +1,141 @@
+"""Say why a query finds nothing: a name that occurs nowhere, a pattern that never matches."""
+
+from __future__ import annotations
+
+import re
+import time
+
+from rlm_runtime.errors import QueryError, QueryTimeout
+from rlm_runtime.ontology.protocol import Ontology, Rows
+from rlm_runtime.ontology.query_parts import Pattern, query_parts
+from rlm_runtime.ontology.text import local_name
+from rlm_runtime.tools.values import in_sparql, occurs, suggestions
+
+__all__ = ["finds_nothing", "why_empty"]
+
+_BUDGET = 4.0
+_MAX_PATTERNS = 12
+_RDF_TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
+_SUBCLASS = "<http://www.w3.org/2000/01/rdf-schema#subClassOf>"
+_IRI = re.compile(r"<([^<>\s]*)>")
+
+
+def finds_nothing(rows: Rows) -> bool:
+    """Say whether a result is empty: no rows, ASK false, or one row of nothing but zeros.
+
+    A count over a misspelt class is one row with a 0, and looks like a fact.
+    """
+    if not rows.terms:
+        return True
+    values = [term.plain if term else None for term in rows.terms[0]]
+    return len(rows.terms) == 1 and all(value in (0, None, "") for value in values)
+
+
+def why_empty(ontology: Ontology, query: str) -> str:
+    """Explain an empty result as far as a few small queries can, within four seconds.
+
+    Args:
+        ontology: What was asked.
+        query: A query that ran and found nothing.
+
+    Returns:
+        A sentence or a few; never empty.
+    """
+    parts = query_parts(query, ontology.prefixes)
+    if parts is None:
+        return "Nothing matches."
+    search = _Search(ontology)
+    try:
+        unknown = [iri for iri in parts.iris if not search.occurs(iri)]
+        if unknown:
+            return " ".join(
+                f"{ontology.compact(iri)} occurs nowhere in {ontology.name}. "
+                f"{suggestions(ontology, local_name(iri))}"
+                for iri in unknown[:3]
+            )
+        return search.pattern_that_fails(parts.patterns[:_MAX_PATTERNS])
+    except QueryTimeout:
+        return "Nothing matches; finding out why took too long."
+    except QueryError as error:
+        return f"Nothing matches; finding out why failed: {error}"
+
+
+class _Search:
+    """Small queries against one ontology that share a time budget."""
+
+    def __init__(self, ontology: Ontology) -> None:
+        self._ontology = ontology
+        self._until = time.monotonic() + _BUDGET
+
+    def occurs(self, iri: str) -> bool:
+        return occurs(self._ontology, iri, timeout=self._left())
+
+    def pattern_that_fails(self, patterns: tuple[Pattern, ...]) -> str:
+        for pattern in patterns:
+            if not self._holds(pattern.text):
+                hint = self._hint(pattern)
+                gap = "" if hint.startswith((";", " ")) or not hint else ", "
+                return f"Nothing matches `{self._shown(pattern)}`{gap}{hint or '.'}"
+        for count in range(2, len(patterns) + 1):
+            if not self._holds(" ".join(p.text for p in patterns[:count])):
+                last = patterns[count - 1]
+                users = self._sample(f"?s {last.predicate} ?o . ?s {_RDF_TYPE} ?v")
+                return (
+                    f"Each triple pattern matches alone, but `{self._shown(last)}` matches nothing "
+                    "together with those before it."
+                    + (f" Its subjects are of {users}." if users else "")
+                )
+        if patterns:
+            return "All triple patterns match together; a FILTER, VALUES or HAVING takes all away."
+        return "Nothing matches."
+
+    def _hint(self, pattern: Pattern) -> str:
+        """Say what is there instead of what the pattern asks for."""
+        subject, predicate, target = pattern.subject, pattern.predicate, pattern.object
+        if predicate == _RDF_TYPE and not target.startswith("?"):
+            if self._holds(f"?s {_RDF_TYPE}/{_SUBCLASS}* {target} ."):
+                return "but subclasses have instances: use `a/rdfs:subClassOf*` instead of `a`."
+            return " (it has no instances)."
+        if not predicate.startswith("<"):
+            return ""
+        if target.startswith("<") or subject.startswith("<"):
+            source = "?s" if target.startswith("?") else target
+            to = subject if subject.startswith("<") else "?o"
+            if self._holds(f"{source} {predicate} {to} ."):
+                return "but the other way round it matches: swap subject and object."
+        if not target.startswith(("?", "<", "_:")):
+            alike = self._sample(
+                f"{subject} {predicate} ?v FILTER(LCASE(STR(?v)) = LCASE(STR({target})))"
+            )
+            if alike:
+                return f"but there is {alike}: case, language tag and datatype must agree."
+        if not target.startswith("?"):
+            there = self._sample(f"{subject} {predicate} ?v")
+            if there:
+                return f"but has values like {there}."
+        if subject.startswith("<"):
+            there = self._sample(f"{subject} ?v ?o")
+            return f"; {self._shown_text(subject)} has {there}." if there else ""
+        return ""
+
+    def _sample(self, pattern: str) -> str:
+        query = f"SELECT DISTINCT ?v WHERE {{ {pattern} }} LIMIT 6"
+        rows = self._ontology.select(query, limit=6, timeout=self._left())
+        shown = [in_sparql(self._ontology, term) for (term,) in rows.terms if term]
+        return ", ".join(shown[:5]) + (", …" if len(shown) > 5 else "")
+
+    def _holds(self, pattern: str) -> bool:
+        rows = self._ontology.select(f"ASK {{ {pattern} }}", timeout=self._left())
+        return bool(rows.rows[0]["ask"])
+
+    def _left(self) -> float:
+        left = self._until - time.monotonic()
+        if left <= 0:
+            raise QueryTimeout("The time to explain an empty result is used up.")
+        return left
+
+    def _shown(self, pattern: Pattern) -> str:
+        return self._shown_text(f"{pattern.subject} {pattern.predicate} {pattern.object}")
+
+    def _shown_text(self, text: str) -> str:
+        return _IRI.sub(lambda match: self._ontology.compact(match[1]), text)
