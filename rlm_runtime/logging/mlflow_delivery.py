@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-import json
-import tempfile
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.guard import shielded
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.jsonl import dump_event
+from rlm_runtime.logging.mlflow_calls import experiment_id_of, finish_run, upload
 from rlm_runtime.logging.mlflow_store import ADVICE, connect
 from rlm_runtime.logging.mlflow_trace import build_spans, build_trace_info, trace_id_of
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
-from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.trace_tree import timestamp_ns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["Delivery", "Destination", "evidence_json", "experiment_id_of", "finish_run"]
+__all__ = ["RUN_ID_TAG", "Delivery", "Destination"]
 
 RUN_ID_TAG = "rlm.run_id"
+"""The tag by which a run is found again."""
 
 
 @dataclass(frozen=True)
@@ -158,57 +154,6 @@ class Delivery:
         }
 
 
-def experiment_id_of(client: MlflowClient, name: str) -> str:
-    """Give the id of the experiment of this name; make the experiment if there is none.
-
-    Raises:
-        ConfigurationError: It was deleted.
-    """
-    from mlflow.exceptions import MlflowException
-
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        try:
-            return client.create_experiment(name)
-        except MlflowException:
-            # Somebody else has made it in the meantime.
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    if found.lifecycle_stage == "deleted":
-        raise ConfigurationError(
-            f"The MLflow experiment {name!r} was deleted. Restore it "
-            f"(mlflow experiments restore -x {found.experiment_id}) or name another one."
-        )
-    return found.experiment_id
-
-
-def evidence_json(evidence: Any) -> str:
-    """Give evidence of any kind as readable JSON.
-
-    Example:
-        >>> print(evidence_json({"seen": {"b", "a"}}))
-        {
-          "seen": [
-            "a",
-            "b"
-          ]
-        }
-    """
-    return json.dumps(plain(evidence), indent=2, ensure_ascii=False)
-
-
-def finish_run(client: MlflowClient, run_id: str, status: str, end_time: int) -> None:
-    """End a run with a status, at a time in milliseconds since 1970.
-
-    ``MlflowClient.set_terminated`` would do the same but print two URLs to the standard output.
-    """
-    from mlflow.entities import RunStatus
-
-    store = client._tracking_client.store
-    store.update_run_info(run_id, RunStatus.from_string(status), end_time, None)
-
-
 def _log_metrics(client: MlflowClient, run_id: str, end: Event | None) -> None:
     from mlflow.entities import Metric, RunTag
 
@@ -227,17 +172,13 @@ def _log_artifacts(
     client: MlflowClient, run_id: str, events: Sequence[Event], end: Event | None
 ) -> None:
     outputs = end["outputs"] if end else {}
-    files = {"trajectory/trajectory.jsonl": "".join(dump_event(e) + "\n" for e in events)}
-    if outputs.get("sparql"):
-        files["queries/query.sparql"] = str(outputs["sparql"])
-    if outputs.get("evidence") is not None:
-        files["evidence/evidence.json"] = evidence_json(outputs["evidence"])
-    with tempfile.TemporaryDirectory(prefix="rlm-runtime-") as folder:
-        for name, text in files.items():
-            path = Path(folder, name)
-            path.parent.mkdir(parents=True)
-            path.write_text(text, encoding="utf-8", errors="backslashreplace")
-        client.log_artifacts(run_id, folder)
+    upload(
+        client,
+        run_id,
+        trajectory="".join(f"{dump_event(event)}\n" for event in events).encode(),
+        sparql=str(outputs.get("sparql") or ""),
+        evidence=outputs.get("evidence"),
+    )
 
 
 def _write_trace(
@@ -246,18 +187,17 @@ def _write_trace(
     from mlflow.entities import TraceData
     from mlflow.exceptions import MlflowException
     from mlflow.tracing.client import TracingClient
-    from mlflow.tracing.constant import SpansLocation, TraceTagKey
 
     client = TracingClient(tracking_uri)
     spans = build_spans(events)
-    info = build_trace_info(events, experiment_id=experiment_id, mlflow_run_id=run_id)
-    # File stores and old servers keep no spans; those take them as an artifact of the trace.
-    with suppress(NotImplementedError):
-        try:
-            client.log_spans(experiment_id, spans)
-        except MlflowException as error:
-            if "not supported" not in error.message:
-                raise
-    stored = client.start_trace(info)
-    if stored.tags.get(TraceTagKey.SPANS_LOCATION) != SpansLocation.TRACKING_STORE.value:
-        client._upload_trace_data(stored, TraceData(spans=spans))
+    # The record first: the other way round costs the store half as much again.
+    info = client.start_trace(
+        build_trace_info(events, experiment_id=experiment_id, mlflow_run_id=run_id)
+    )
+    try:
+        client.log_spans(experiment_id, spans)
+    except (NotImplementedError, MlflowException) as error:
+        if isinstance(error, MlflowException) and "not supported" not in error.message:
+            raise
+        # File stores and old servers keep no spans; they take them as an artifact of the trace.
+        client._upload_trace_data(info, TraceData(spans=spans))

@@ -171,9 +171,10 @@ def _note(event: Event) -> dict[str, Any]:
 
 
 def _shown_run(step: Step) -> dict[str, Any]:
-    start, end = step.start, step.end or {}
-    inputs = {"query": start["query"], "ontology": start["ontology"], **start["params"]}
-    return _shown("AGENT", {k: v for k, v in inputs.items() if v is not None}, end.get("outputs"))
+    start = step.start
+    asked = {"query": start["query"], "ontology": start["ontology"]}
+    inputs = {name: value for name, value in asked.items() if value is not None}
+    return _shown("AGENT", inputs or start["params"], (step.end or {}).get("outputs"))
 
 
 def _shown_iteration(step: Step) -> dict[str, Any]:
@@ -235,10 +236,18 @@ def _completions(outputs: Any) -> tuple[Any, str]:
 
 def _shown_code(step: Step) -> dict[str, Any]:
     end = step.end or {}
-    outputs = {"stdout": end.get("stdout"), "submitted": end.get("submitted")}
-    return _shown(
-        "TOOL", {"code": step.start["code"]}, {k: v for k, v in outputs.items() if v is not None}
-    )
+    stdout, submitted = end.get("stdout"), end.get("submitted")
+    # MLflow's page shows text as Markdown, which would run the lines of code into one.
+    outputs = {
+        **({"stdout": _fenced(stdout, "text")} if stdout else {}),
+        **({"submitted": submitted} if submitted is not None else {}),
+    }
+    return _shown("TOOL", {"code": _fenced(step.start["code"], "python")}, outputs)
+
+
+def _fenced(text: str, language: str) -> str:
+    fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
+    return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
 def _shown_tool(step: Step) -> dict[str, Any]:

@@ -1,0 +1,75 @@
+"""A real MLflow server on a free loopback port, one for the whole test session."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_START_SECONDS = 120
+
+
+def free_port() -> int:
+    """Give a loopback port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    """Start a server over a fresh SQLite store in a folder; give it and its address."""
+    port = free_port()
+    env = {
+        **os.environ,
+        # With litellm installed the job runner looks for the network and never starts serving.
+        "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", f"sqlite:///{folder}/server.db", "--workers", "1"]
+    command += ["--artifacts-destination", str(folder / "artifacts")]
+    with (folder / "server.log").open("wb") as log:
+        server = subprocess.Popen(
+            command, cwd=folder, env=env, stdout=log, stderr=log, start_new_session=True
+        )
+    address = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline and server.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{address}/health", timeout=5):
+                return server, address
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.2)
+    stop_server(server)
+    raise RuntimeError(f"mlflow server did not start: {(folder / 'server.log').read_text()}")
+
+
+def stop_server(server: subprocess.Popen[bytes]) -> None:
+    """Stop the server and its workers, which would outlive it."""
+    # The group's id is the leader's pid, and stays reserved until the leader is waited for.
+    for how in (signal.SIGTERM, signal.SIGKILL):
+        try:
+            os.killpg(server.pid, how)
+        except ProcessLookupError:
+            break
+        try:
+            server.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            continue
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a running MLflow server."""
+    server, address = start_server(tmp_path_factory.mktemp("mlflow-server"))
+    yield address
+    stop_server(server)
