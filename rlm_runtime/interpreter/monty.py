@@ -13,11 +13,11 @@ from dspy.primitives.facade import SHIM_SETUP
 from dspy.utils.callback import BaseCallback, with_callbacks
 from pydantic_monty import MontyError, MontySyntaxError
 
-from rlm_runtime.interpreter.host_tools import call_tool, ends_the_cell
+from rlm_runtime.interpreter.host_tools import call_tool
 from rlm_runtime.interpreter.limits import EXECUTION_INSTRUCTIONS, SandboxLimits
 from rlm_runtime.interpreter.monty_pool import SandboxFailure
 from rlm_runtime.interpreter.monty_report import broken_because, report, with_output
-from rlm_runtime.interpreter.monty_session import Output, Session, Unsettled
+from rlm_runtime.interpreter.monty_session import Output, Session
 from rlm_runtime.interpreter.submit import submitted_fields
 from rlm_runtime.interpreter.values import Unplain, clean_text, plain
 
@@ -105,7 +105,9 @@ class MontyInterpreter(_RecordedCells):
         self.limits = limits or SandboxLimits()
         self.callbacks = list(callbacks or [])
         self.last_stdout = ""
-        self._host = _Host(self, show, prepare_submit, deadline)
+        self.show = show
+        self.prepare_submit = prepare_submit
+        self.deadline = deadline
         self._session: Session | None = None
         self._cell = 0
         self._restarts = 0
@@ -121,7 +123,7 @@ class MontyInterpreter(_RecordedCells):
         """
         self._check_usable()
         if self._session is None:
-            self._session = Session(self.limits, shows=self._host.shows)
+            self._session = Session(self.limits, shows=self.show is not None)
 
     def execute(self, code: str, variables: dict[str, Any] | None = None) -> Any:
         """Run one cell.
@@ -176,17 +178,20 @@ class MontyInterpreter(_RecordedCells):
         if not self._lock.acquire(blocking=False):
             raise CodeInterpreterError("The interpreter is running a cell already.")
         output = Output(self.limits.output_characters)
+        # Kept by nothing but this call, or the cycle would delay the return of the worker of an
+        # interpreter that nobody shut down.
+        host = _Host(self)
         try:
             self._check_usable()
-            self._host.check(output)
+            host.check(output)
             inputs = _inputs(variables)
             if self._session is None:
                 self.start()
             assert self._session is not None
             self._cell += 1
-            value = self._session.run(clean_text(code), self._cell, inputs, self._host, output)
+            value = self._session.run(clean_text(code), self._cell, inputs, host, output)
             if not output.text and value is not None:
-                output.write("stdout", self._host.rendered(value) + "\n")
+                output.write("stdout", host.rendered(value) + "\n")
             if output.overflowed:
                 raise _Overflowed
             return output.text or None
@@ -198,22 +203,23 @@ class MontyInterpreter(_RecordedCells):
                 f"{self.limits.output_characters:,} characters; the rest is lost. Variables are "
                 "kept. Print less at a time."
             ) from None
-        except (MontyError, RuntimeError, Unsettled) as error:
-            if isinstance(error, RuntimeError) and (
-                ends_the_cell(error) or isinstance(error, CodeInterpreterError)
-            ):
-                raise
+        except MontyError as error:
             raise self._failure(error, output.text) from None
+        except RuntimeError as error:
+            # Monty tells of a lost session by a bare RuntimeError; others come from the host.
+            if type(error) is not RuntimeError:
+                raise
+            self._check_usable()
+            raise self._restarted("its session was lost", str(error), output.text) from None
         finally:
             self.last_stdout = output.text
             self._lock.release()
 
-    def _failure(self, error: Exception, printed: str) -> Exception:
+    def _failure(self, error: MontyError, printed: str) -> Exception:
         self._check_usable()
-        if not isinstance(error, MontyError) or self._session is None:
-            return self._restarted("its state was lost", str(error), printed)
         why = broken_because(error)
-        text = report(error, self._session.cells, self._host.names)
+        cells = self._session.cells if self._session is not None else {}
+        text = report(error, cells, self.tools)
         if why is not None:
             return self._restarted(why.format(**asdict(self.limits)), text, printed)
         if isinstance(error, MontySyntaxError):
@@ -226,11 +232,11 @@ class MontyInterpreter(_RecordedCells):
             session.close()
         self._restarts += 1
         if self._restarts > self.limits.restarts:
-            self._end(f"The sandbox was given up after {self._restarts} broken sessions.")
-            return SandboxFailure(
-                f"The sandbox broke for the {self._restarts}th time and was given up. The last "
-                f"cell was stopped: {why}."
+            self._end(
+                f"The sandbox was given up after {self._restarts} broken sessions; the last cell "
+                f"was stopped: {why}."
             )
+            return SandboxFailure(self._ended or "")
         return CodeExecutionError(
             with_output(
                 f"{text}\nThe cell was stopped: {why}. The session was restarted: variables, "
@@ -254,18 +260,8 @@ class MontyInterpreter(_RecordedCells):
 class _Host:
     """Answers the calls of one interpreter's sessions."""
 
-    def __init__(
-        self,
-        interpreter: MontyInterpreter,
-        show: Callable[[Any], str | None] | None,
-        prepare_submit: Callable[[dict[str, Any]], dict[str, Any]] | None,
-        deadline: Callable[[], float | None] | None,
-    ) -> None:
+    def __init__(self, interpreter: MontyInterpreter) -> None:
         self._interpreter = interpreter
-        self._show = show
-        self._prepare_submit = prepare_submit
-        self._deadline = deadline
-        self.shows = show is not None
 
     @property
     def names(self) -> Iterable[str]:
@@ -274,22 +270,24 @@ class _Host:
     def check(self, output: Output) -> None:
         if output.overflowed:
             raise _Overflowed
-        left = self._deadline() if self._deadline is not None else None
+        deadline = self._interpreter.deadline
+        left = deadline() if deadline is not None else None
         if left is not None and left <= 0:
             raise _RunOver("The time of the run is over.")
 
     def call(self, name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         arguments, keywords = _plain([list(args), kwargs], f"an argument of {name}()")
         if name == _SUBMIT:
-            wanted = self._interpreter.output_fields
-            raise _Submitted(submitted_fields(arguments, keywords, wanted, self._prepare_submit))
+            wanted, prepare = self._interpreter.output_fields, self._interpreter.prepare_submit
+            raise _Submitted(submitted_fields(arguments, keywords, wanted, prepare))
         return self._interpreter.invoke_tool(name, arguments, keywords)
 
     def show(self, value: Any) -> str | None:
-        if self._show is None:
+        show = self._interpreter.show
+        if show is None:
             return None
         try:
-            text = self._show(plain(value))
+            text = show(plain(value))
         except Unplain:
             return None
         return None if text is None else clean_text(text)

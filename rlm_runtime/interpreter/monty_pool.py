@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from rlm_runtime.interpreter.limits import SandboxLimits
 
-__all__ = ["SandboxFailure", "check_out"]
+__all__ = ["SandboxFailure", "check_out", "refuse_after_fork"]
 
 # Many more than CPUs, because a session mostly waits for its LM; an idle worker holds about 6 MB.
 _MAX_WORKERS = 64
@@ -27,7 +27,7 @@ _SESSIONS_PER_WORKER = 50
 
 _lock = threading.Lock()
 _pool: Monty | None = None
-_owner: int | None = None
+_owner = 0
 
 
 class SandboxFailure(SandboxError, CodeInterpreterError):
@@ -67,13 +67,20 @@ def _the_pool() -> Monty:
         if _pool is None:
             _pool = _open()
             _owner = os.getpid()
-        elif _owner != os.getpid():
-            # The threads that drive the workers do not survive a fork; using them would hang.
-            raise SandboxFailure(
-                "The sandbox was used before this process was forked, and cannot be used after. "
-                "Start worker processes with the 'spawn' or 'forkserver' method."
-            )
+        refuse_after_fork(_owner)
         return _pool
+
+
+def refuse_after_fork(owner: int) -> None:
+    """Raise SandboxFailure unless this process is the owner of what is to be used.
+
+    The threads that drive the workers do not survive a fork, so that using them would hang.
+    """
+    if owner != os.getpid():
+        raise SandboxFailure(
+            "The sandbox was used before this process was forked, and cannot be used after. "
+            "Start worker processes with the 'spawn' or 'forkserver' method."
+        )
 
 
 def _open() -> Monty:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
@@ -17,10 +18,10 @@ from pydantic_monty import (
 
 from rlm_runtime.interpreter.host_tools import ends_the_cell, error_for_sandbox
 from rlm_runtime.interpreter.limits import SandboxLimits
-from rlm_runtime.interpreter.monty_pool import check_out
+from rlm_runtime.interpreter.monty_pool import check_out, refuse_after_fork
 from rlm_runtime.interpreter.monty_report import broken_because
 
-__all__ = ["Host", "Output", "Session", "Unsettled"]
+__all__ = ["Host", "Output", "Session"]
 
 _SHOW = "__show__"
 # Lists and dicts go through the host, which may know a better form than repr; `None` back means
@@ -82,10 +83,6 @@ class Output:
         return "".join(self._parts)
 
 
-class Unsettled(Exception):
-    """The cell before did not let itself be ended; the session is lost."""
-
-
 class Session:
     """A worker of the pool with its own variables, until ``close``.
 
@@ -97,13 +94,14 @@ class Session:
     def __init__(self, limits: SandboxLimits, *, shows: bool) -> None:
         self._limits = limits
         self._monty: MontySession = check_out(limits)
+        self._owner = os.getpid()
         self._suspended: FunctionSnapshot | None = None
         self._output = Output(0)
         self._feeds = 0
         self._slept = 0.0
         self._prelude = ""
+        # Monty's file name of each cell to the number of the cell.
         self.cells: dict[str, int] = {}
-        """Monty's file name of each cell to the number of the cell."""
         if shows:
             self._install_print()
 
@@ -119,8 +117,10 @@ class Session:
 
         Raises:
             MontyError: The code failed, a limit ended it, or the worker died.
-            Unsettled: The session is lost because the cell before never ended.
+            RuntimeError: The session is lost, or the cell before could not be ended.
+            SandboxFailure: This process was forked from the one that opened the session.
         """
+        refuse_after_fork(self._owner)
         self._settle()
         self._output = out
         filename = self._next_filename()
@@ -134,7 +134,9 @@ class Session:
         """Hand the worker back; variables are gone."""
         self._output.close()
         self._suspended = None
-        self._monty.__exit__(None, None, None)
+        # The worker of a forked process is still its parent's.
+        if self._owner == os.getpid():
+            self._monty.__exit__(None, None, None)
 
     def _next_filename(self) -> str:
         filename = f"<python-input-{self._feeds}>"
@@ -204,8 +206,8 @@ class Session:
         except MontyError as error:
             if broken_because(error) is None:
                 return
-            raise Unsettled from error
-        raise Unsettled
+            raise RuntimeError("the cell before could not be ended") from error
+        raise RuntimeError("the cell before could not be ended")
 
 
 def _stub(name: str) -> Callable[..., Any]:

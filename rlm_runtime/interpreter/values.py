@@ -137,13 +137,10 @@ class _Converter:
         if isinstance(value, enum.Enum):
             return self.convert(value.value, depth + 1)
         export = self._export_of(value)
-        if export is not None:
-            exported = export()
-            # rdflib gives a term back unchanged when it knows no better form.
-            if exported is not value:
-                return self.convert(exported, depth + 1)
         if isinstance(value, str):
-            return self._text(str.__str__(value))
+            return self._term(value, export, depth)
+        if export is not None:
+            return self.convert(export(), depth + 1)
         if isinstance(value, int):
             return _bounded(int(value))
         if isinstance(value, float):
@@ -157,6 +154,16 @@ class _Converter:
         if isinstance(value, Mapping):
             return self._mapping(value, depth)
         return self._collection(value, depth)
+
+    def _term(self, value: str, export: Callable[[], Any] | None, depth: int) -> Any:
+        # An rdflib literal of an exotic datatype exports an object of its own, or itself.
+        exported = value if export is None else export()
+        if exported is not value:
+            try:
+                return self.convert(exported, depth + 1)
+            except Unplain:
+                return self._text(str.__str__(value))
+        return self._text(str.__str__(value))
 
     def _collection(self, value: Any, depth: int) -> Any:
         if isinstance(value, tuple):
