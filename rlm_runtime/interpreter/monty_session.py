@@ -34,6 +34,8 @@ _PRINT_THROUGH_HOST = (
 )
 # A cell that was left in the middle gets this many chances to end before its session is given up.
 _SETTLE_STEPS = 50
+# Sessions of the process that this one was forked from: freeing them would kill its workers.
+_inherited: list[MontySession] = []
 
 
 class Host(Protocol):
@@ -134,9 +136,10 @@ class Session:
         """Hand the worker back; variables are gone."""
         self._output.close()
         self._suspended = None
-        # The worker of a forked process is still its parent's.
         if self._owner == os.getpid():
             self._monty.__exit__(None, None, None)
+        else:
+            _inherited.append(self._monty)
 
     def _next_filename(self) -> str:
         filename = f"<python-input-{self._feeds}>"
