@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rlm_runtime.ontology.labels import labels_of
 from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
-from rlm_runtime.tools.names import blank_nodes, labels_of
+from rlm_runtime.tools.blank_nodes import blank_nodes
 from rlm_runtime.tools.relationships import links
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlm_runtime.ontology.labels import labels_of, values_clause
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
-from rlm_runtime.tools.names import labels_of, types_of
-from rlm_runtime.tools.values import cell, join_notes, kind_of
+from rlm_runtime.ontology.terms import kind_of
+from rlm_runtime.tools.values import cell, join_notes
 
 __all__ = ["DIRECTIONS", "Links", "links", "relationship_table"]
 
@@ -93,7 +94,7 @@ def relationship_table(
     condition = f"?p = <{predicate}>" if predicate else "true"
     found = links(ontology, iri, sides, condition, limit, timeout)
     iris = [term.value for link in found for term in link.others if term.kind == "iri"]
-    labels, types = labels_of(ontology, iris, timeout), types_of(ontology, iris, timeout)
+    labels, types = labels_of(ontology, iris, timeout), _types_of(ontology, iris, timeout)
     rows: list[dict[str, Plain]] = [
         {
             "direction": link.side,
@@ -102,7 +103,7 @@ def relationship_table(
             "label": labels.get(term.value) if term.kind == "iri" else None,
             "type": ", ".join(types.get(term.value, [])[:3]) or None
             if term.kind == "iri"
-            else kind_of(ontology, term),
+            else kind_of(term, ontology.compact),
         }
         for link in found
         for term in link.others
@@ -123,6 +124,19 @@ def relationship_table(
             else None,
         ),
     }
+
+
+def _types_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, list[str]]:
+    """Give the classes of each entity as prefixed names, in alphabetical order."""
+    if not iris:
+        return {}
+    query = f"SELECT ?x ?type WHERE {{ {values_clause(iris)} ?x a ?type FILTER(isIRI(?type)) }}"
+    rows = ontology.select(query, limit=20 * len(iris), timeout=timeout)
+    types: dict[str, set[str]] = {}
+    for entity, cls in rows.terms:
+        if entity and cls and not cls.value.endswith("#NamedIndividual"):
+            types.setdefault(entity.value, set()).add(ontology.compact(cls.value))
+    return {iri: sorted(found) for iri, found in types.items()}
 
 
 def _how_to_get_more(predicate: str | None, limit: int) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 
 from rlm_runtime.errors import QueryError, QueryTimeout
 from rlm_runtime.ontology.protocol import Ontology, Plain, Rows, Term
+from rlm_runtime.ontology.terms import in_sparql, kind_of
 
 __all__ = [
     "MAX_CELL",
@@ -17,9 +18,7 @@ __all__ = [
     "cell",
     "column_kinds",
     "count_rows",
-    "in_sparql",
     "join_notes",
-    "kind_of",
     "occurs",
     "resolve",
     "suggestions",
@@ -35,61 +34,24 @@ MAX_RESULT = 24_000
 MAX_COUNT = 10_000
 """Rows that are counted when a result is cut."""
 
-_XSD = "http://www.w3.org/2001/XMLSchema#"
-_RDF_LANGSTRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
-
-
-def kind_of(ontology: Ontology, term: Term) -> str:
-    """Name the kind of a term: ``iri``, ``bnode``, ``string@en``, ``integer``, and so on."""
-    if term.kind != "literal":
-        return term.kind
-    if term.language:
-        return f"string@{term.language}"
-    if term.datatype in ("", _XSD + "string", _RDF_LANGSTRING):
-        return "string"
-    if term.datatype.startswith(_XSD):
-        value = term.plain
-        if isinstance(value, int) and not isinstance(value, bool):
-            return "integer"
-        return term.datatype.removeprefix(_XSD)
-    return ontology.compact(term.datatype)
-
 
 def cell(ontology: Ontology, term: Term | None) -> Plain:
     """Give a term as a plain value: IRIs as prefixed names, long texts cut visibly."""
     if term is None:
         return None
-    if term.kind == "iri":
-        return ontology.compact(term.value)
-    if term.kind == "bnode":
-        # The labels are made up and long; their end tells them apart as well.
-        return f"_:{term.value[-8:]}"
+    if term.kind != "literal":
+        return in_sparql(term, ontology.compact)
     value = term.plain
     if isinstance(value, str) and len(value) > MAX_CELL:
         return f"{value[:MAX_CELL]}… [+{len(value) - MAX_CELL} chars]"
     return value
 
 
-def in_sparql(ontology: Ontology, term: Term) -> str:
-    """Write a term as SPARQL does, cut at 60 characters: ``ex:A``, ``"text"@en``, ``5``.
-
-    A cut text ends in ``…`` before its closing quote.
-    """
-    if term.kind != "literal":
-        return str(cell(ontology, term))
-    kind = kind_of(ontology, term)
-    if kind in ("integer", "decimal", "boolean"):
-        return term.value
-    text = term.value if len(term.value) <= 60 else f"{term.value[:60]}…"
-    quoted = json.dumps(text, ensure_ascii=False)
-    if term.language:
-        return f"{quoted}@{term.language}"
-    return quoted if kind == "string" else f"{quoted}^^{ontology.compact(term.datatype)}"
-
-
 def column_kinds(ontology: Ontology, terms: Sequence[Term | None]) -> str:
     """Name the kind of a column: one kind, ``mixed(…)``, or ``unbound`` when it has no value."""
-    kinds = list(dict.fromkeys(kind_of(ontology, term) for term in terms if term is not None))
+    kinds = list(
+        dict.fromkeys(kind_of(term, ontology.compact) for term in terms if term is not None)
+    )
     if len(kinds) <= 1:
         return kinds[0] if kinds else "unbound"
     more = ", …" if len(kinds) > 4 else ""

@@ -8,8 +8,9 @@ import time
 from rlm_runtime.errors import QueryError, QueryTimeout
 from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.ontology.query_parts import Pattern, query_parts
+from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.text import local_name
-from rlm_runtime.tools.values import in_sparql, occurs, suggestions
+from rlm_runtime.tools.values import occurs, suggestions
 
 __all__ = ["finds_nothing", "why_empty"]
 
@@ -121,7 +122,7 @@ class _Search:
     def _sample(self, pattern: str) -> str:
         query = f"SELECT DISTINCT ?v WHERE {{ {pattern} }} LIMIT 6"
         rows = self._ontology.select(query, limit=6, timeout=self._left())
-        shown = [in_sparql(self._ontology, term) for (term,) in rows.terms if term]
+        shown = [in_sparql(term, self._ontology.compact) for (term,) in rows.terms if term]
         return ", ".join(shown[:5]) + (", …" if len(shown) > 5 else "")
 
     def _holds(self, pattern: str) -> bool:
