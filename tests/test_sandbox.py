@@ -14,7 +14,7 @@ import pytest
 from dspy.primitives.code_interpreter import CodeInterpreterError, FinalOutput
 
 from rlm_runtime.errors import ConfigurationError, SandboxError
-from rlm_runtime.interpreter import MontyInterpreter, SandboxLimits
+from rlm_runtime.interpreter import MontyInterpreter, SandboxLimits, monty_pool
 from rlm_runtime.interpreter.limits import EXECUTION_INSTRUCTIONS
 from tests.support.sandbox import FIELDS, failure, sandboxes, search
 
@@ -283,6 +283,20 @@ def test_more_interpreters_than_processors_run_at_once() -> None:
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(run, range(8))) == [[None, *[f"{n}\n"] * 5] for n in range(8)]
+
+
+def test_a_full_pool_is_a_clear_error(monkeypatch) -> None:
+    monkeypatch.setattr(monty_pool, "_MAX_WORKERS", 1)
+    monkeypatch.setattr(monty_pool, "_CHECKOUT_SECONDS", 0.05)
+    monkeypatch.setattr(monty_pool, "_pool", None)
+    first, second = MontyInterpreter(), MontyInterpreter()
+    first.start()
+    with pytest.raises(SandboxError, match=r"All 1 sandbox workers stayed busy for 0\.05 s"):
+        second.start()
+    first.shutdown()
+    assert second.execute("1") == "1\n"
+    second.shutdown()
+    monty_pool._close()
 
 
 FORK = """
