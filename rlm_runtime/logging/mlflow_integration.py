@@ -72,12 +72,12 @@ def setup_mlflow_tracking(
     Returns:
         Whether it worked, and the id of the run, which is now the thread's active run.
 
-    Example:
-        >>> import os, tempfile
-        >>> store = f"sqlite:///{tempfile.mkdtemp()}/mlflow.db"
-        >>> ok, run_id = setup_mlflow_tracking("docs", "first", store)  # doctest: +SKIP
-        >>> log_run_metrics(3, converged=True) and end_mlflow_run()  # doctest: +SKIP
-        True
+    Example::
+
+        ok, run_id = setup_mlflow_tracking("study", "first try", "http://127.0.0.1:5000")
+        ...  # any DSPy program
+        log_run_metrics(iteration_count=3, converged=True)
+        end_mlflow_run()
     """
     started: list[str] = []
     with shielded("set up MLflow tracking", advice=ADVICE):
@@ -278,7 +278,7 @@ def _log(
 
 def _no_run() -> ConfigurationError:
     return ConfigurationError(
-        "no MLflow run is active in this thread. Call setup_mlflow_tracking() first, or give run_id="
+        "no MLflow run is active in this thread. Call setup_mlflow_tracking() or give run_id="
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.mlflow_values import cut, storable
-from rlm_runtime.logging.trace_tree import Step, build_tree, timestamp_ns
+from rlm_runtime.logging.trace_tree import Node, build_tree, timestamp_ns
 
 if TYPE_CHECKING:
     from mlflow.entities import Span, TraceInfo
@@ -118,7 +118,7 @@ def _total_cost(events: Sequence[Event]) -> dict[str, float] | None:
     return {"total_cost": sum(costs)} if costs else None
 
 
-def _span(step: Step, trace_id: str, run_id: str, parent: Step | None) -> Span:
+def _span(step: Node, trace_id: str, run_id: str, parent: Node | None) -> Span:
     from mlflow.entities import Span
 
     error = step.error
@@ -144,7 +144,7 @@ def _span(step: Step, trace_id: str, run_id: str, parent: Step | None) -> Span:
     )
 
 
-def _exceptions(step: Step, error: Mapping[str, str] | None) -> list[dict[str, Any]]:
+def _exceptions(step: Node, error: Mapping[str, str] | None) -> list[dict[str, Any]]:
     if error is None:
         return []
     return [
@@ -170,25 +170,25 @@ def _note(event: Event) -> dict[str, Any]:
     }
 
 
-def _shown_run(step: Step) -> dict[str, Any]:
+def _shown_run(step: Node) -> dict[str, Any]:
     start = step.start
     asked = {"query": start["query"], "ontology": start["ontology"]}
     inputs = {name: value for name, value in asked.items() if value is not None}
     return _shown("AGENT", inputs or start["params"], (step.end or {}).get("outputs"))
 
 
-def _shown_iteration(step: Step) -> dict[str, Any]:
+def _shown_iteration(step: Node) -> dict[str, Any]:
     # The code is the input of the cell below; here it would only be said twice.
     outputs = (step.end or {}).get("outputs")
     reasoning = outputs.get("reasoning") if isinstance(outputs, dict) else None
     return _shown("CHAIN", None, reasoning and {"reasoning": reasoning})
 
 
-def _shown_extract(step: Step) -> dict[str, Any]:
+def _shown_extract(step: Node) -> dict[str, Any]:
     return _shown("CHAIN", None, (step.end or {}).get("outputs"))
 
 
-def _shown_module(step: Step) -> dict[str, Any]:
+def _shown_module(step: Node) -> dict[str, Any]:
     # The types that MLflow's own callback gives DSPy's modules.
     kinds = {"ReAct": "AGENT", "RLM": "AGENT", "Predict": "LLM", "Retrieve": "RETRIEVER"}
     shown = _shown(
@@ -197,7 +197,7 @@ def _shown_module(step: Step) -> dict[str, Any]:
     return {**shown, "signature": step.start["signature"]}
 
 
-def _shown_lm(step: Step) -> dict[str, Any]:
+def _shown_lm(step: Node) -> dict[str, Any]:
     start, end = step.start, step.end or {}
     outputs, form = _completions(end.get("outputs"))
     model = end.get("response_model") or start["model"]
@@ -234,7 +234,7 @@ def _completions(outputs: Any) -> tuple[Any, str]:
     return {"choices": choices}, "openai"
 
 
-def _shown_code(step: Step) -> dict[str, Any]:
+def _shown_code(step: Node) -> dict[str, Any]:
     end = step.end or {}
     stdout, submitted = end.get("stdout"), end.get("submitted")
     # MLflow's page shows text as Markdown, which would run the lines of code into one.
@@ -250,19 +250,19 @@ def _fenced(text: str, language: str) -> str:
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
 
-def _shown_tool(step: Step) -> dict[str, Any]:
+def _shown_tool(step: Node) -> dict[str, Any]:
     return _shown("TOOL", step.start["args"], (step.end or {}).get("output"))
 
 
-def _shown_evaluate(step: Step) -> dict[str, Any]:
+def _shown_evaluate(step: Node) -> dict[str, Any]:
     return _shown("EVALUATOR", step.start["inputs"], (step.end or {}).get("outputs"))
 
 
-def _shown_compile(step: Step) -> dict[str, Any]:
+def _shown_compile(step: Node) -> dict[str, Any]:
     return _shown("TASK", step.start["inputs"], (step.end or {}).get("outputs"))
 
 
-_SHOWN: dict[str, Callable[[Step], dict[str, Any]]] = {
+_SHOWN: dict[str, Callable[[Node], dict[str, Any]]] = {
     "run": _shown_run,
     "iteration": _shown_iteration,
     "extract": _shown_extract,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from rlm_runtime.errors import LogFormatError
 from rlm_runtime.logging.events import PAIRS, Event
 
-__all__ = ["Step", "build_tree", "timestamp_ns"]
+__all__ = ["Node", "build_tree", "timestamp_ns"]
 
 # Work of DSPy's own machinery, which would bury what the run did.
 _HIDDEN = frozenset({"interpreter", "adapter"})
@@ -17,7 +17,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass
-class Step:
+class Node:
     """One span to be: a part of the run, with the parts that it caused.
 
     Attributes:
@@ -40,7 +40,7 @@ class Step:
     end: Event | None
     started: int
     ended: int
-    children: list[Step] = field(default_factory=list)
+    children: list[Node] = field(default_factory=list)
     notes: list[Event] = field(default_factory=list)
 
     @property
@@ -54,9 +54,9 @@ class Step:
             "traceback": "",
         }
 
-    def walk(self) -> Iterator[Step]:
+    def walk(self) -> Iterator[Node]:
         """Give this step and all below it, parents before their children."""
-        pending: list[Step] = [self]
+        pending: list[Node] = [self]
         while pending:
             step = pending.pop()
             yield step
@@ -74,7 +74,7 @@ def timestamp_ns(event: Event) -> int:
     return (datetime.fromisoformat(event["ts"]) - _EPOCH) // timedelta(microseconds=1) * 1000
 
 
-def build_tree(events: Sequence[Event]) -> Step:
+def build_tree(events: Sequence[Event]) -> Node:
     """Build the tree of a run from its events, in order of ``seq``, complete or cut off.
 
     The turns of an RLM become ``iteration k`` steps that hold the LM call and the cell. The
@@ -99,12 +99,12 @@ def build_tree(events: Sequence[Event]) -> Step:
     return root
 
 
-def _link(events: Sequence[Event]) -> Step:
+def _link(events: Sequence[Event]) -> Node:
     """Pair starts with ends and hang each step on its parent."""
     ends = {e["span_id"]: e for e in events if e["event"].endswith("_end")}
     last = max(timestamp_ns(event) for event in (events[0], events[-1]))
-    root: Step | None = None
-    steps: dict[str | None, Step] = {}
+    root: Node | None = None
+    steps: dict[str | None, Node] = {}
     for event in events:
         kind, _, phase = event["event"].rpartition("_")
         parent = steps.get(event["parent_id"], root)
@@ -113,7 +113,7 @@ def _link(events: Sequence[Event]) -> Step:
                 steps[event["span_id"]] = parent
                 continue
             started, end = timestamp_ns(event), ends.get(event["span_id"])
-            step = Step(
+            step = Node(
                 key=event["span_id"] or "",
                 kind=kind,
                 name=event.get("name") or event.get("model") or event.get("program") or kind,
@@ -133,12 +133,12 @@ def _link(events: Sequence[Event]) -> Step:
     return root
 
 
-def _is_rlm(step: Step) -> bool:
+def _is_rlm(step: Node) -> bool:
     return step.kind == "module" and step.name == "RLM"
 
 
-def _outermost_rlms(root: Step) -> list[Step]:
-    found: list[Step] = []
+def _outermost_rlms(root: Node) -> list[Node]:
+    found: list[Node] = []
     pending = [root]
     while pending:
         step = pending.pop()
@@ -149,15 +149,15 @@ def _outermost_rlms(root: Step) -> list[Step]:
     return found
 
 
-def _writes_code(step: Step) -> bool:
+def _writes_code(step: Node) -> bool:
     signature = (step.start.get("signature") or "").replace(" ", "")
     return step.kind == "module" and signature.endswith("->reasoning,code")
 
 
-def _turns(rlm: Step) -> list[Step]:
+def _turns(rlm: Node) -> list[Node]:
     """Give an RLM's parts as its turns: each from one call of its predictor to the next."""
-    turns: list[Step] = []
-    turn: Step | None = None
+    turns: list[Node] = []
+    turn: Node | None = None
     count = 0
     for child in rlm.children:
         if _writes_code(child):
@@ -176,8 +176,8 @@ def _turns(rlm: Step) -> list[Step]:
     return turns
 
 
-def _lift(root: Step, rlm: Step) -> None:
-    """Hang the RLM's turns on the root, when only modules stand between the two."""
+def _lift(root: Node, rlm: Node) -> None:
+    """Put the RLM's turns in its place, and in that of the modules around it."""
     parents = {id(child): step for step in root.walk() for child in step.children}
     step = rlm
     while step is not root and step.kind == "module":

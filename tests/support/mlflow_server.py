@@ -1,8 +1,9 @@
-"""A real MLflow server on a free loopback port, one for the whole test session."""
+"""Real MLflow stores for tests: SQLite files, and a server on a free loopback port."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -18,8 +19,7 @@ import pytest
 _START_SECONDS = 120
 
 
-def free_port() -> int:
-    """Give a loopback port that is free now."""
+def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -27,7 +27,7 @@ def free_port() -> int:
 
 def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
     """Start a server over a fresh SQLite store in a folder; give it and its address."""
-    port = free_port()
+    port = _free_port()
     env = {
         **os.environ,
         # With litellm installed the job runner looks for the network and never starts serving.
@@ -55,7 +55,6 @@ def start_server(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
 
 def stop_server(server: subprocess.Popen[bytes]) -> None:
     """Stop the server and its workers, which would outlive it."""
-    # The group's id is the leader's pid, and stays reserved until the leader is waited for.
     for how in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(server.pid, how)
@@ -67,9 +66,32 @@ def stop_server(server: subprocess.Popen[bytes]) -> None:
             continue
 
 
+@pytest.fixture
+def free_port() -> int:
+    """A loopback port that nobody listens on."""
+    return _free_port()
+
+
 @pytest.fixture(scope="session")
 def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a running MLflow server."""
     server, address = start_server(tmp_path_factory.mktemp("mlflow-server"))
     yield address
     stop_server(server)
+
+
+@pytest.fixture(scope="session")
+def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from mlflow import MlflowClient
+
+    path = tmp_path_factory.mktemp("mlflow-store") / "empty.db"
+    MlflowClient(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture
+def sqlite_store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URI of a SQLite store with its schema made, in the folder that is the current one."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copyfile(_empty_store, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path}/mlflow.db"
