@@ -55,6 +55,7 @@ class Usage:
         low: The first value in SPARQL's order, if any.
         high: The last one.
         targets: The classes of the values, in full, the most frequent first.
+        inside: For blank nodes without a class, their predicates, in full.
         listed: All values, when they are few texts that repeat.
     """
 
@@ -66,6 +67,7 @@ class Usage:
     low: Term | None
     high: Term | None
     targets: list[str] = field(default_factory=list)
+    inside: list[str] = field(default_factory=list)
     listed: list[Term] = field(default_factory=list)
 
 
@@ -278,18 +280,36 @@ class _Asker:
             return
         which = f"{values_clause(classes)} ?s a ?x ; ?p ?o FILTER(?p != <{_RDF}type>)"
         self._usages("?x", which)
+        inside = "?o ?q ?v FILTER(isBlank(?o)) FILTER NOT EXISTS { ?o a ?any }"
+        for cls, predicate, inner, _ in self._ask(
+            "what is in blank nodes",
+            f"SELECT ?x ?p ?q (COUNT(*) AS ?n) WHERE {{ {which} {inside} }} GROUP BY ?x ?p ?q "
+            "ORDER BY ?x ?p DESC(?n) ?q",
+        ):
+            if cls and predicate and inner:
+                for usage in self._of(cls.value, predicate.value, "bnode"):
+                    usage.inside.append(inner.value)
         for cls, predicate, target, _ in self._ask(
             "what links point to",
             f"SELECT ?x ?p ?d (COUNT(*) AS ?n) WHERE {{ {which} ?o a ?d }} GROUP BY ?x ?p ?d "
             "ORDER BY ?x ?p DESC(?n) ?d",
         ):
             if cls and predicate and target and target.value != _OWL + "NamedIndividual":
-                for usage in self.facts.usages.get(cls.value, ()):
-                    if usage.predicate == predicate.value and usage.kind in ("iri", "bnode"):
-                        usage.targets.append(target.value)
+                for usage in self._of(cls.value, predicate.value, "iri", "bnode"):
+                    usage.targets.append(target.value)
+
+    def _of(self, cls: str, predicate: str, *kinds: str) -> list[Usage]:
+        usages = self.facts.usages.get(cls, ())
+        return [u for u in usages if u.predicate == predicate and u.kind in kinds]
 
     def untyped(self) -> None:
-        which = "?s ?p ?o FILTER(isIRI(?s)) FILTER NOT EXISTS { ?s a ?any }"
+        schema = "|".join(
+            f"<{_RDFS}{name}>" for name in ("domain", "range", "subClassOf", "subPropertyOf")
+        )
+        which = (
+            "?s ?p ?o FILTER(isIRI(?s)) FILTER NOT EXISTS { ?s a ?any } "
+            f"FILTER NOT EXISTS {{ ?s {schema} ?any }}"
+        )
         counted = self._ask(
             "subjects without a class", f"SELECT (COUNT(DISTINCT ?s) AS ?n) WHERE {{ {which} }}"
         )

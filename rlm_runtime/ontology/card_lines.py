@@ -177,6 +177,8 @@ class _Card:
             targets = [self._compact(iri) for iri in self._narrowest(usage.targets)]
             if targets:
                 return f"-> {'|'.join(targets[:_MAX_TARGETS])}"
+            if usage.inside:
+                return f"-> [{', '.join(self._compact(iri) for iri in usage.inside[:6])}]"
             if usage.low is None or usage.kind == "bnode" or not example:
                 return f"-> {usage.kind}"
             return f"-> iri {self._compact(usage.low.value)}"

@@ -33,6 +33,7 @@ def working_queries(ontology: Ontology, facts: CardFacts, *, timeout: float) -> 
         _subclasses(ontology, facts),
         _properties(ontology, facts),
         _statements(ontology, facts),
+        ("SELECT ?p (COUNT(*) AS ?n) WHERE { ?s ?p ?o } GROUP BY ?p ORDER BY DESC(?n)",),
     ):
         for query in candidates:
             tried += 1

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
-__all__ = ["QueryText", "read_query_text", "with_longer_limit", "with_sort_values"]
+from rlm_runtime.ontology.sparql_tokens import Token, tokens
 
-_OPAQUE = re.compile(
-    r"""('''(?:[^\\]|\\.)*?'''|\"\"\"(?:[^\\]|\\.)*?\"\"\"|'(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*"
-    |<[^<>"{}|^`\\\s]*>|(?<![\w:])\#[^\n]*)""",
-    re.VERBOSE | re.DOTALL,
-)
-_KEYWORD = re.compile(
-    r"(?<![?$\w:])(SELECT|WHERE|FROM|ORDER\s+BY|LIMIT|OFFSET|GROUP\s+BY|HAVING|VALUES)\b",
-    re.IGNORECASE,
-)
-_KEY = re.compile(r"\s*(ASC|DESC)?\s*(?:([?$]\w+)|([\w:.-]*)\s*\()", re.IGNORECASE)
-_LIMIT = re.compile(r"\s*(\d+)")
+__all__ = ["QueryText", "read_query_text", "with_longer_limit", "with_sort_values"]
 
 
 @dataclass(frozen=True)
@@ -50,29 +39,30 @@ def read_query_text(query: str) -> QueryText:
         >>> read.order, read.limit
         (('?n', '?x'), 5)
     """
-    masked = _OPAQUE.sub(lambda match: "\x00" * len(match[0]), query)
-    outer = _outer(masked)
+    found = tokens(query)
+    outer = _outer(found)
     limit_span = None
     order: tuple[str, ...] = ()
     projection_end = None
-    selecting = False
-    for keyword in _KEYWORD.finditer(outer):
-        name = keyword[1].upper().split()[0]
-        if name == "SELECT":
-            selecting = True
-        elif name == "LIMIT" and (number := _LIMIT.match(outer, keyword.end())):
-            limit_span = number.span(1)
-        elif name == "ORDER":
-            order = _order_keys(query, masked, keyword.end())
-        elif name in ("WHERE", "FROM") and selecting and projection_end is None:
-            projection_end = keyword.start()
-    brace = outer.find("{")
-    if selecting and (projection_end is None or -1 < brace < projection_end):
-        projection_end = brace
-    if selecting and "*" in outer[:projection_end]:
-        projection_end = None
-    limit = int(query[slice(*limit_span)]) if limit_span else None
-    return QueryText(query, limit, limit_span, order, projection_end)
+    selects_all = False
+    for place, i in enumerate(outer):
+        word = found[i].text.upper() if found[i].kind in ("word", "mark") else ""
+        if word in ("WHERE", "FROM", "{") and projection_end is None:
+            projection_end = found[i].start
+        elif word == "*" and projection_end is None:
+            selects_all = True
+        elif word == "LIMIT":
+            number = found[outer[place + 1]]
+            limit_span = (number.start, number.start + len(number.text))
+        elif word == "ORDER":
+            order = _order_keys(query, found, i + 2)
+    return QueryText(
+        query,
+        int(query[slice(*limit_span)]) if limit_span else None,
+        limit_span,
+        order,
+        None if selects_all else projection_end,
+    )
 
 
 def with_longer_limit(read: QueryText, more: int) -> str:
@@ -102,7 +92,7 @@ def with_sort_values(read: QueryText) -> tuple[str, tuple[str, ...]] | None:
     if not read.order:
         return None
     if read.projection_end is None:
-        names = tuple(key[1:] for key in read.order if re.fullmatch(r"[?$]\w+", key))
+        names = tuple(key[1:] for key in read.order if key.startswith(("?", "$")))
         return (read.text, names) if len(names) == len(read.order) else None
     names = tuple(f"sort_value_{i}" for i in range(len(read.order)))
     added = " ".join(f"({key} AS ?{name})" for key, name in zip(read.order, names, strict=True))
@@ -110,47 +100,50 @@ def with_sort_values(read: QueryText) -> tuple[str, tuple[str, ...]] | None:
     return f"{before} {added} {after}", names
 
 
-def _outer(masked: str) -> str:
-    """Blank everything inside braces and parentheses, keeping the positions."""
+def _outer(found: list[Token]) -> list[int]:
+    """Give the places of the tokens outside all braces and parentheses, ``{`` included."""
+    places = []
     depth = 0
-    kept = []
-    for character in masked:
-        if character in "})":
-            depth = max(depth - 1, 0)
-        kept.append(character if depth == 0 else "\x00")
-        if character in "{(":
-            depth += 1
-    return "".join(kept)
-
-
-def _order_keys(query: str, masked: str, at: int) -> tuple[str, ...]:
-    keys = []
-    while key := _KEY.match(masked, at):
-        if key[2]:
-            keys.append(key[2])
-            at = key.end()
-            continue
-        name = key[3] or ""
-        if name.upper() == "VALUES":
-            break
-        opening = key.end() - 1
-        at = _closing(masked, opening) + 1
-        direction = name.upper() in ("ASC", "DESC") or key[1]
-        expression = query[opening if direction or not name else key.start(3) : at]
-        lone = re.fullmatch(r"\(\s*([?$]\w+)\s*\)", expression)
-        keys.append(lone[1] if lone else expression)
-    # What follows must be the next clause: half of the sort keys would tell of ties wrongly.
-    if not re.match(r"[\s\0]*(LIMIT\b|OFFSET\b|VALUES\b|$)", masked[at:], re.IGNORECASE):
-        return ()
-    return tuple(
-        key[1:-1].strip() if re.fullmatch(r"\(\s*[?$]\w+\s*\)", key) else key for key in keys
-    )
-
-
-def _closing(masked: str, opening: int) -> int:
-    depth = 0
-    for at in range(opening, len(masked)):
-        depth += (masked[at] == "(") - (masked[at] == ")")
+    for i, token in enumerate(found):
+        if token.kind == "mark" and token.text in ("}", ")"):
+            depth -= 1
         if depth == 0:
-            return at
-    return len(masked) - 1
+            places.append(i)
+        if token.kind == "mark" and token.text in ("{", "("):
+            depth += 1
+    return places
+
+
+def _order_keys(query: str, found: list[Token], i: int) -> tuple[str, ...]:
+    """Give the expressions from the token after ORDER BY on, up to the next clause."""
+    keys = []
+    while i < len(found):
+        token = found[i]
+        following = found[i + 1].text if i + 1 < len(found) else ""
+        if token.kind == "var":
+            keys.append(token.text)
+            i += 1
+            continue
+        descending = token.kind == "word" and token.text.upper() in ("ASC", "DESC")
+        call = following == "(" and token.text.upper() != "VALUES"
+        if token.text != "(" and not call:
+            break
+        opening = i if token.text == "(" else i + 1
+        closing = _closing(found, opening)
+        first = found[opening if descending else i]
+        inside = found[opening + 1 : closing]
+        lone = len(inside) == 1 and inside[0].kind == "var" and first.text == "("
+        end = found[closing].start + 1
+        keys.append(inside[0].text if lone else query[first.start : end])
+        i = closing + 1
+    return tuple(keys)
+
+
+def _closing(found: list[Token], opening: int) -> int:
+    depth = 0
+    for i in range(opening, len(found)):
+        if found[i].kind == "mark":
+            depth += (found[i].text == "(") - (found[i].text == ")")
+        if depth == 0:
+            return i
+    return len(found) - 1
