@@ -1,0 +1,207 @@
+"""The sense card: true to the data, bounded, the same every time, its queries run."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlm_runtime.ontology import open_ontology
+from rlm_runtime.ontology.protocol import Ontology
+from rlm_runtime.ontology.sense_card import make_sense_card
+
+PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
+HEAD = """
+@prefix ex: <http://shop.example/ns#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix owl: <http://www.w3.org/2002/07/owl#> .
+@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix dcterms: <http://purl.org/dc/terms/> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+"""
+EMPLOYEES = "\n".join(
+    f'ex:e{i} a ex:Employee ; ex:name "Name {i:02}" ; ex:salary {30000 + i} ; '
+    f'ex:worksIn ex:d{i % 2} ; ex:hired "20{10 + i}-01-02"^^xsd:date ; '
+    f'ex:status "{("active", "left")[i % 2]}"' + (f' ; ex:email "e{i}@x"' if i < 9 else "") + " ."
+    for i in range(12)
+)
+SHOP = f"""{HEAD}
+<http://shop.example/ns> a owl:Ontology ; dcterms:title "The shop"@en ;
+  rdfs:comment "Who works where."@en .
+ex:Person a owl:Class . ex:Employee a owl:Class ; rdfs:subClassOf ex:Person .
+ex:Department a owl:Class ; rdfs:label "Department"@en , "Abteilung"@de .
+ex:unused a owl:ObjectProperty ; rdfs:domain ex:Person ; rdfs:range ex:Department .
+ex:d0 a ex:Department ; rdfs:label "Sales"@en ; ex:address [ ex:street "A" ; ex:city "B" ] .
+ex:d1 a ex:Department ; rdfs:label "Research"@en ; ex:phone "1", "2", "3" .
+{EMPLOYEES}
+"""
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ontology]:
+    path = tmp_path_factory.mktemp("card") / "shop.ttl"
+    path.write_text(SHOP)
+    with open_ontology(path) as ontology:
+        yield ontology
+
+
+@pytest.fixture(scope="module")
+def prov() -> Iterator[Ontology]:
+    with open_ontology(PROV) as ontology:
+        yield ontology
+
+
+def card_of(tmp_path: Path, turtle: str, **options: int) -> str:
+    path = tmp_path / "some.ttl"
+    path.write_text(HEAD + turtle)
+    with open_ontology(path) as ontology:
+        return make_sense_card(ontology, **options)
+
+
+def line_of(card: str, start: str) -> str:
+    return next(line for line in card.split("\n") if line.startswith(start))
+
+
+def queries_of(card: str) -> list[str]:
+    return [line for line in card.split("\n") if line.startswith("SELECT")]
+
+
+def test_the_head_tells_title_size_and_formalism(shop: Ontology) -> None:
+    lines = make_sense_card(shop).split("\n")
+    assert lines[0] == "shop: The shop. Who works where."
+    triples = shop.select("SELECT (COUNT(*) AS ?n) WHERE { ?s ?p ?o }").rows[0]["n"]
+    assert lines[1] == f"OWL; {triples} triples, 3 classes, 12 properties, 14 instances."
+    assert "ex: <http://shop.example/ns#>" in lines[2]
+    assert lines[3] == (
+        "Labels: rdfs:label (en 3, de 1), dcterms:title (en 1). Comments: rdfs:comment (en 1)."
+    )
+
+
+def test_a_class_line_tells_predicates_values_and_coverage(shop: Ontology) -> None:
+    assert line_of(make_sense_card(shop), "ex:Employee") == (
+        "ex:Employee (12) < ex:Person: ex:hired date 2010-01-02..2021-01-02; "
+        'ex:name string "Name 00"; ex:salary integer 30000..30011; '
+        'ex:status string "active"|"left"; ex:worksIn -> ex:Department; '
+        'ex:email string "e0@x", 9 of 12'
+    )
+
+
+def test_blank_nodes_and_repeated_values_are_told(shop: Ontology) -> None:
+    line = line_of(make_sense_card(shop), "ex:Department")
+    assert "ex:address -> [ex:city, ex:street], 1 of 2" in line
+    assert 'ex:phone string "1" x3.0, 1 of 2' in line
+
+
+def test_superclasses_need_a_path_and_the_card_says_so(shop: Ontology) -> None:
+    card = make_sense_card(shop)
+    assert "not inferred: ?x a/rdfs:subClassOf* C" in card
+    assert "ex:Person > ex:Employee" in card
+
+
+def test_unused_properties_have_domain_and_range(shop: Ontology) -> None:
+    assert line_of(make_sense_card(shop), "ex:Person: ") == (
+        "ex:Person: ex:unused -> ex:Department"
+    )
+
+
+def test_prov_has_its_tree_and_its_properties(prov: Ontology) -> None:
+    card = make_sense_card(prov)
+    assert "30 classes" in card
+    assert "no instances" in card
+    assert "prov:Agent > prov:Organization, prov:Person, prov:SoftwareAgent" in card
+    activity = line_of(card, "prov:Activity: ")
+    assert "prov:used, prov:wasEndedBy, prov:wasStartedBy -> prov:Entity" in activity
+    assert "prov:generated (inverse prov:wasGeneratedBy)" in activity
+
+
+def test_its_queries_run_and_find_something(shop: Ontology, prov: Ontology) -> None:
+    for ontology in (shop, prov):
+        queries = queries_of(make_sense_card(ontology))
+        assert len(queries) == 2
+        assert all(len(ontology.select(query)) for query in queries)
+
+
+@settings(deadline=None, max_examples=25)
+@given(st.integers(300, 4000))
+def test_any_size_is_kept_and_no_line_is_cut(shop: Ontology, prov: Ontology, size: int) -> None:
+    for ontology in (shop, prov):
+        card = make_sense_card(ontology, max_chars=size)
+        assert len(card) <= size
+        for line in card.split("\n"):
+            assert line.count("(") == line.count(")")
+            assert line.count('"') % 2 == 0
+
+
+def test_what_is_left_out_is_counted(prov: Ontology) -> None:
+    card = make_sense_card(prov, max_chars=1200)
+    line = line_of(card, "prov:Entity: ")
+    told = len(re.findall(r"prov:\w+", line.split(": ", 1)[1].replace("-> prov:", "")))
+    assert re.search(r"; (\d+) more$", line)
+    assert told < 19
+
+
+def test_a_small_card_still_names_the_classes(shop: Ontology) -> None:
+    card = make_sense_card(shop, max_chars=420)
+    assert "ex:Employee (12)" in card
+
+
+def test_two_cards_are_the_same(prov: Ontology) -> None:
+    with open_ontology(PROV) as again:
+        assert make_sense_card(prov) == make_sense_card(again)
+
+
+def test_too_little_room_is_refused(prov: Ontology) -> None:
+    with pytest.raises(ValueError, match="at least 300"):
+        make_sense_card(prov, max_chars=100)
+
+
+def test_a_thesaurus(tmp_path: Path) -> None:
+    card = card_of(
+        tmp_path,
+        """ex:cat a skos:Concept ; skos:prefLabel "Cat"@en, "Katze"@de ; skos:broader ex:animal .
+        ex:animal a skos:Concept ; skos:prefLabel "Animal"@en .""",
+    )
+    assert "SKOS; 6 triples" in card
+    line = line_of(card, "skos:Concept (2)")
+    assert 'skos:prefLabel string@en "Animal", string@de "Katze"' in line
+    assert "skos:broader -> skos:Concept, 1 of 2" in line
+    assert 'FILTER(LANG(?label) = "en")' in card
+
+
+def test_opaque_names_come_with_their_labels(tmp_path: Path) -> None:
+    card = card_of(
+        tmp_path,
+        """ex:Q5 a owl:Class ; rdfs:label "human"@en . ex:P1 rdfs:label "born in"@en .
+        ex:Q1 a ex:Q5 ; ex:P1 ex:Q2 .""",
+    )
+    assert 'ex:Q5 "human" (1): ex:P1 "born in" -> iri ex:Q2' in card
+
+
+def test_data_without_classes(tmp_path: Path) -> None:
+    card = card_of(tmp_path, "ex:a ex:knows ex:b ; ex:age 5 . ex:b ex:age 7 .")
+    assert "(no class) (2): ex:age integer 5..7; ex:knows -> iri ex:b, 1 of 2" in card
+    assert queries_of(card)
+
+
+def test_nothing_at_all(tmp_path: Path) -> None:
+    path = tmp_path / "one.ttl"
+    path.write_text("<http://e/s> <http://e/p> <http://e/o> .")
+    with open_ontology(path) as ontology:
+        assert "1 triples, 0 classes" in make_sense_card(ontology)
+
+
+def test_classes_in_a_circle(tmp_path: Path) -> None:
+    card = card_of(tmp_path, "ex:A rdfs:subClassOf ex:B . ex:B rdfs:subClassOf ex:A .")
+    assert "ex:A > ex:B" in card
+    assert "ex:B > ex:A" in card
+
+
+def test_many_classes_are_named_and_counted(tmp_path: Path) -> None:
+    many = "\n".join(f"ex:i{i} a ex:Class{i} ; ex:p{i} {i} ." for i in range(300))
+    card = card_of(tmp_path, many)
+    assert len(card) <= 3000
+    assert re.search(r"Other classes \(direct instances\): .* \d+ more", card)
