@@ -42,6 +42,9 @@ __all__ = [
 CALL_SECONDS = 10.0
 """How long a helper waits for MLflow."""
 
+# Making the schema of a fresh SQLite store takes seconds, and longer on a busy machine.
+_SETUP_SECONDS = 60.0
+
 # MLflow reads these from the environment at each call.
 _IMPATIENT = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -91,7 +94,7 @@ def setup_mlflow_tracking(
             client = connect(uri)
             return experiment_id_of(client, experiment_name) if experiment_name else None
 
-        ok, experiment_id = attempt(f"reach MLflow at {uri}", prepare, CALL_SECONDS)
+        ok, experiment_id = attempt(f"reach MLflow at {uri}", prepare, _SETUP_SECONDS)
         if not ok:
             return False, None
         with _impatient():

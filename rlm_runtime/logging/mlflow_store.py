@@ -29,6 +29,7 @@ ADVICE = (
 
 _PROBE_SECONDS = 3.0
 _SCHEMA_LOCK_SECONDS = 120.0
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 T = TypeVar("T")
 
@@ -53,7 +54,7 @@ def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
             "Run: pip install 'rlm-runtime[mlflow]'",
         )
         return None
-    if not _is_http(tracking_uri or mlflow.get_tracking_uri()):
+    if (tracking_uri or mlflow.get_tracking_uri()).startswith(_DATABASES):
         importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     return mlflow
 

@@ -96,14 +96,18 @@ def build_trace_info(
 
 
 def _request(start: Event) -> str:
-    return start["query"] if start["query"] is not None else _dump(start["params"])
+    if start["query"] is not None:
+        return start["query"]
+    return _dump(start["params"]) if start["params"] else ""
 
 
 def _response(end: Event) -> str:
-    answer = end["outputs"].get("answer")
-    if isinstance(answer, str) and answer:
-        return answer
-    return end["error"]["message"] if end["error"] else _dump(end["outputs"])
+    outputs = end["outputs"]
+    if isinstance(outputs.get("answer"), str) and outputs["answer"]:
+        return outputs["answer"]
+    if end["error"]:
+        return end["error"]["message"]
+    return _dump(outputs) if outputs else ""
 
 
 def _total_usage(events: Sequence[Event]) -> dict[str, int] | None:

@@ -77,9 +77,10 @@ def timestamp_ns(event: Event) -> int:
 def build_tree(events: Sequence[Event]) -> Node:
     """Build the tree of a run from its events, in order of ``seq``, complete or cut off.
 
-    The turns of an RLM become ``iteration k`` steps that hold the LM call and the cell. The
-    modules around the outermost RLM are not shown when it is the only one: its turns hang on
-    the run itself. What names an unknown parent hangs on the run, too.
+    The turns of an RLM become ``iteration k`` nodes, which hold the LM call and the cell. When
+    the run has only one outermost RLM, its turns take its place and that of the modules around
+    it: they hang on the run itself, or on the tool that began it. What names an unknown parent
+    hangs on the run, too.
 
     Raises:
         LogFormatError: The events do not begin with ``run_start``.
