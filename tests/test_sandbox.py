@@ -168,6 +168,7 @@ def test_submit_ends_the_run_whatever_the_code_does(make, code) -> None:
         ("SUBMIT('a', [], sure=1)", "unknown fields: sure"),
         ("SUBMIT('a', 'b')", "evidence must be list, not str"),
         ("SUBMIT(['a'], [])", "answer must be str, not list"),
+        ("SUBMIT('a', evidence=None)", "evidence must be list, not NoneType"),
         ("SUBMIT('a', [], 1)", "3 positional arguments are too many"),
         ("SUBMIT('a', [], answer='b')", "answer given twice"),
         ("x = []\nfor _ in range(200):\n    x = [x]\nSUBMIT('a', x)", "nested deeper than"),
@@ -177,6 +178,25 @@ def test_a_wrong_submit_fails_the_cell_and_can_be_repeated(make, code, message) 
     sandbox = make(None, FIELDS)
     assert message in failure(sandbox, f"kept = 1\n{code}")
     assert sandbox.execute("SUBMIT(str(kept), [])") == FinalOutput({"answer": "1", "evidence": []})
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        ("int", "3", "True"),
+        ("float", "3", "False"),
+        ("bool", "True", "1"),
+        ("str", "3", "{}"),
+        ("list", "(1,)", "{}"),
+        ("dict", "{}", "[]"),
+        ("Literal['a']", "0", None),
+    ],
+)
+def test_simple_types_of_fields_are_checked(make, kind, good, bad) -> None:
+    sandbox = make(None, [{"name": "field", "type": kind}])
+    if bad is not None:
+        assert f"field must be {kind}, not" in failure(sandbox, f"SUBMIT({bad})")
+    assert isinstance(sandbox.execute(f"SUBMIT({good})"), FinalOutput)
 
 
 def test_prepare_submit_may_fill_refuse_and_normalise(make) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import keyword
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from typing import Any
@@ -16,7 +17,11 @@ from pydantic_monty import MontyError, MontySyntaxError
 from rlm_runtime.interpreter.host_tools import call_tool
 from rlm_runtime.interpreter.limits import EXECUTION_INSTRUCTIONS, SandboxLimits
 from rlm_runtime.interpreter.monty_pool import SandboxFailure
-from rlm_runtime.interpreter.monty_report import broken_because, report, with_output
+from rlm_runtime.interpreter.monty_report import (
+    broken_because,
+    report,
+    with_output,
+)
 from rlm_runtime.interpreter.monty_session import Output, Session
 from rlm_runtime.interpreter.submit import submitted_fields
 from rlm_runtime.interpreter.values import Unplain, clean_text, plain
@@ -44,15 +49,16 @@ class _RunOver(SandboxFailure):
     rlm_control = True
 
 
-class _RecordedCells:
+class _RecordedCells(ABC):
     """Runs cells under the method name by which DSPy's callbacks know them."""
 
     @with_callbacks
     def execute(self, code: str, variables: dict[str, Any] | None = None) -> Any:
         return self._run_cell(code, variables)
 
+    @abstractmethod
     def _run_cell(self, code: str, variables: dict[str, Any] | None) -> Any:
-        raise NotImplementedError
+        """Run one cell; see ``MontyInterpreter.execute``."""
 
 
 class MontyInterpreter(_RecordedCells):

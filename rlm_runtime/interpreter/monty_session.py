@@ -75,10 +75,6 @@ class Output:
         self._room -= len(text)
         self._parts.append(text)
 
-    def close(self) -> None:
-        """Drop whatever comes from now on."""
-        self._room = 0
-
     @property
     def text(self) -> str:
         """What was printed so far."""
@@ -98,7 +94,6 @@ class Session:
         self._monty: MontySession = check_out(limits)
         self._owner = os.getpid()
         self._suspended: FunctionSnapshot | None = None
-        self._output = Output(0)
         self._feeds = 0
         self._slept = 0.0
         self._prelude = ""
@@ -124,7 +119,6 @@ class Session:
         """
         refuse_after_fork(self._owner)
         self._settle()
-        self._output = out
         filename = self._next_filename()
         self.cells[filename] = number
         snapshot = self._monty.feed_start(code, inputs=inputs, print_callback=out.write)
@@ -134,7 +128,6 @@ class Session:
 
     def close(self) -> None:
         """Hand the worker back; variables are gone."""
-        self._output.close()
         self._suspended = None
         if self._owner == os.getpid():
             self._monty.__exit__(None, None, None)
@@ -191,7 +184,6 @@ class Session:
 
     def _settle(self) -> None:
         """End a cell that was left in the middle, so that its session can be used again."""
-        self._output.close()
         snapshot: Any = self._suspended
         self._suspended = None
         if snapshot is None:
