@@ -1,0 +1,147 @@
+"""Read the bytes of an RDF file: unzipped, in UTF-8, without a byte order mark, and bounded."""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, cast
+
+from rlm_runtime.errors import OntologyError
+
+__all__ = ["MAX_BYTES", "RdfBytes", "open_rdf"]
+
+MAX_BYTES = 4 * 2**30
+"""The most bytes that one file may hold, unzipped; what is read beyond them is an error."""
+
+_CHUNK = 1 << 16
+_TAIL = 4096
+# The longer marks first: the one of UTF-32 begins with the one of UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._\-]+)["']""")
+
+
+class RdfBytes:
+    """The content of a file as UTF-8, to be read once from front to back.
+
+    Attributes:
+        head: The first bytes (up to 64 KiB), to decide the format by; they are read again.
+        tail: The last bytes (up to 4 KiB) of what was read so far.
+    """
+
+    def __init__(self, chunks: Iterator[bytes]) -> None:
+        self._chunks = chunks
+        self._left = b""
+        while len(self._left) < _CHUNK and (chunk := next(chunks, b"")):
+            self._left += chunk
+        self.head = self._left[:_CHUNK]
+        self.tail = b""
+
+    def read(self, size: int = -1) -> bytes:
+        """Give up to ``size`` bytes, all that is left if it is negative; b"" at the end."""
+        if size < 0:
+            everything = self._left + b"".join(self._chunks)
+            self._left = b""
+            return self._passed(everything)
+        if not self._left:
+            self._left = next(self._chunks, b"")
+        data, self._left = self._left[:size], self._left[size:]
+        return self._passed(data)
+
+    def _passed(self, data: bytes) -> bytes:
+        self.tail = (self.tail + data[-_TAIL:])[-_TAIL:]
+        return data
+
+
+@contextmanager
+def open_rdf(path: Path) -> Iterator[RdfBytes]:
+    """Open a file for reading, whatever its compression and encoding.
+
+    Raises:
+        OntologyError: It cannot be read, is a broken gzip file, holds more than MAX_BYTES
+            or text in no encoding that it names; also while it is read within the block.
+    """
+    if path.exists() and not path.is_file():
+        raise OntologyError(f"{path} is not a regular file. Give an RDF file or a folder of them.")
+    try:
+        with path.open("rb") as file:
+            zipped = file.read(2) == b"\x1f\x8b"
+            file.seek(0)
+            stream = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if zipped else file
+            yield RdfBytes(_in_utf8(_bounded(stream, path), path))
+    except FileNotFoundError:
+        raise OntologyError(f"There is no file {path}. Check the path.") from None
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise OntologyError(
+            f"{path} is a broken gzip file ({error}). Fetch or pack it again."
+        ) from error
+    except OSError as error:
+        raise OntologyError(
+            f"Cannot read {path}: {error.strerror or error}. Check that it may be read."
+        ) from error
+
+
+def _bounded(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+    total = 0
+    while chunk := stream.read(_CHUNK):
+        total += len(chunk)
+        if total > MAX_BYTES:
+            raise OntologyError(
+                f"{path} holds more than {MAX_BYTES} bytes when unzipped. Split it, or raise "
+                "rlm_runtime.ontology.rdf_bytes.MAX_BYTES if it is meant to be so large."
+            )
+        yield chunk
+
+
+def _in_utf8(chunks: Iterator[bytes], path: Path) -> Iterator[bytes]:
+    first = next(chunks, b"")
+    encoding, mark = _encoding(first)
+    first = first[mark:]
+    if encoding == "utf-8":
+        yield first
+        yield from chunks
+        return
+    try:
+        decoder = codecs.getincrementaldecoder(encoding)()
+    except LookupError:
+        raise OntologyError(
+            f"{path} names the encoding {encoding!r}, which is not known. Save it as UTF-8."
+        ) from None
+    try:
+        text = decoder.decode(first)
+        # The parser takes the declaration at its word.
+        yield re.sub(
+            r"""^(\s*<\?xml[^>]*?\bencoding\s*=\s*["'])[^"']*""", r"\1UTF-8", text
+        ).encode()
+        for chunk in chunks:
+            yield decoder.decode(chunk).encode()
+        yield decoder.decode(b"", final=True).encode()
+    except UnicodeError as error:
+        raise OntologyError(
+            f"{path} is not valid text in {encoding}: {error}. Save it as UTF-8."
+        ) from error
+
+
+def _encoding(first: bytes) -> tuple[str, int]:
+    """Name the encoding and the length of the byte order mark."""
+    for mark, encoding in _MARKS:
+        if first.startswith(mark):
+            return encoding, len(mark)
+    # RDF begins with an ASCII character, so that a zero byte beside it means UTF-16.
+    if len(first) > 1 and not first[1] and first[0]:
+        return "utf-16-le", 0
+    if len(first) > 1 and not first[0] and first[1]:
+        return "utf-16-be", 0
+    declared = _XML_ENCODING.match(first)
+    name = declared[1].decode().lower() if declared else "utf-8"
+    return ("utf-8" if name in ("utf-8", "utf8", "us-ascii", "ascii") else name), 0
