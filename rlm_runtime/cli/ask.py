@@ -1,0 +1,290 @@
+"""``rlm-runtime ask``: one question over one ontology, with its steps as they happen."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from rlm_runtime.cli.output import Page, print_json, warnings_on
+from rlm_runtime.cli.render import StepsView
+from rlm_runtime.cli.run_view import LABEL_WIDTH, settings_words, show_answer, show_totals
+from rlm_runtime.cli.tree import TreeOrder
+from rlm_runtime.errors import ConfigurationError, RlmError
+from rlm_runtime.logging.events import Event
+
+if TYPE_CHECKING:
+    from rlm_runtime.types import RunResult
+
+__all__ = ["DEBUG", "ask"]
+
+DEBUG = "rlm_runtime.debug"
+"""Key in the context's ``meta``: whether expected errors show their traceback."""
+
+_NOT_CONVERGED = 3
+_MLFLOW = "MLflow"
+
+
+class _RunFailed(RlmError):
+    """The run raised; the message says what, its notes where to look."""
+
+
+class _Progress:
+    """A sink that shows steps as they happen, and keeps the end of the run.
+
+    Args:
+        view: What prints the steps; None prints none.
+    """
+
+    def __init__(self, view: StepsView | None) -> None:
+        self.end: Event | None = None
+        self._order = TreeOrder(view) if view is not None else None
+
+    def emit(self, event: Event) -> None:
+        """Take one event."""
+        if event["event"] == "run_end":
+            self.end = event
+        if self._order is not None:
+            self._order.add(event)
+
+    def close(self) -> None:
+        """Show what is left."""
+        if self._order is not None:
+            self._order.finish()
+
+
+def ask(
+    ctx: typer.Context,
+    question: Annotated[
+        str, typer.Argument(metavar="QUESTION", help="In words.", show_default=False)
+    ],
+    ontology: Annotated[
+        str,
+        typer.Argument(
+            metavar="ONTOLOGY",
+            help="A file or folder of RDF, or the address of a SPARQL endpoint.",
+            show_default=False,
+        ),
+    ],
+    model: Annotated[
+        str | None,
+        typer.Option(
+            envvar="RLM_MODEL",
+            metavar="NAME",
+            help="The LM: a LiteLLM name such as openai/gpt-4o-mini, or offline (needs no key).",
+            show_default=False,
+        ),
+    ] = None,
+    sub_model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The LM for llm_query in cells; default: the same."),
+    ] = None,
+    api_base: Annotated[
+        str | None, typer.Option(metavar="URL", help="Endpoint of the LM, if not its maker's own.")
+    ] = None,
+    max_iterations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="The most turns of the LM.")
+    ] = 8,
+    timeout: Annotated[
+        float | None, typer.Option(metavar="SECONDS", help="Stop after this time.")
+    ] = None,
+    max_tokens: Annotated[
+        int | None, typer.Option(metavar="N", help="Stop after so many tokens, in and out.")
+    ] = None,
+    max_cost: Annotated[
+        float | None, typer.Option(metavar="USD", help="Stop after this cost.")
+    ] = None,
+    interpreter: Annotated[
+        Literal["monty", "pyodide", "local"],
+        typer.Option(
+            metavar="NAME",
+            help="What runs the LM's code: monty (sandbox), pyodide (sandbox, needs Deno) or "
+            "local (no sandbox).",
+        ),
+    ] = "monty",
+    log: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="JSONL log to append the run to.")
+    ] = None,
+    mlflow: Annotated[
+        bool, typer.Option("--mlflow", help="Make an MLflow run with a trace.")
+    ] = False,
+    experiment: Annotated[
+        str | None, typer.Option(metavar="NAME", help="MLflow experiment (implies --mlflow).")
+    ] = None,
+    run_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Name of the MLflow run (implies --mlflow).")
+    ] = None,
+    tracking_uri: Annotated[
+        str | None, typer.Option(metavar="URI", help="MLflow store (implies --mlflow).")
+    ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="K=V", help="Tag of the run; may be repeated.")
+    ] = None,
+    ontology_name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Its name in the records; default: its own.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the whole result as JSON to standard output.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    debug: Annotated[
+        bool,
+        typer.Option(
+            "--debug", envvar="RLM_RUNTIME_DEBUG", help="Show the traceback of a failure."
+        ),
+    ] = False,
+) -> None:
+    """Answer a question over an ontology, showing each step.
+
+    Steps go to standard error, the answer to standard output. Exit codes: 0 answered, 1 failed,
+    2 bad usage or unreadable input, 3 ended without an answer of its own (turns or a budget used
+    up, a refusal), 130 interrupted.
+
+    For example:
+
+      rlm-runtime ask "What is Activity?" ontology/prov.ttl --model offline
+
+      rlm-runtime ask "What is Activity?" prov.ttl --log run.jsonl --mlflow
+    """
+    ctx.meta[DEBUG] = debug
+    options: dict[str, Any] = {
+        "model": model,
+        "sub_model": sub_model,
+        "api_base": api_base,
+        "max_iterations": max_iterations,
+        "timeout": timeout,
+        "max_tokens": max_tokens,
+        "max_cost": max_cost,
+        "interpreter": interpreter,
+        "log_path": log,
+        "enable_mlflow": mlflow or any((experiment, run_name, tracking_uri)),
+        "mlflow_experiment": experiment,
+        "mlflow_run_name": run_name,
+        "mlflow_tracking_uri": tracking_uri,
+        "mlflow_tags": _tags(tag or []),
+        "ontology_name": ontology_name,
+    }
+    if model is None:
+        raise ConfigurationError(
+            "No model is set. Give --model a LiteLLM name such as openai/gpt-4o-mini, or "
+            "--model offline (no key needed), or set RLM_MODEL."
+        )
+    page = Page.on_stderr()
+    progress = _Progress(None if quiet else StepsView(page))
+    busy = page.busy("working") if not quiet else contextlib.nullcontext()
+    with _watched(page, log), busy:
+        result = _run(question, ontology, {**options, "sinks": [progress]})
+    if as_json:
+        print_json(_result_json(result, log))
+    else:
+        _show_result(Page(), result, progress.end, options)
+    if not result.converged:
+        raise typer.Exit(_NOT_CONVERGED)
+
+
+def _tags(pairs: Sequence[str]) -> dict[str, str]:
+    tags = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigurationError(f"--tag {pair!r} is no key=value. Write: --tag team=a")
+        tags[key] = value
+    return tags
+
+
+def _run(question: str, source: str, options: Mapping[str, Any]) -> RunResult:
+    from rlm_runtime.ontology import open_ontology
+
+    # Opened first: what is wrong with a file is told at once, and DSPy takes seconds to import.
+    with open_ontology(source) as opened:
+        from rlm_runtime.engine.dspy_rlm import run_dspy_rlm
+
+        return run_dspy_rlm(question, opened, **options)
+
+
+@contextlib.contextmanager
+def _watched(page: Page, log: Path | None) -> Iterator[None]:
+    """Keep what libraries print off standard output, and say what stopped a run."""
+    with warnings_on(page), contextlib.redirect_stdout(sys.stderr), _stopped_by_sigterm():
+        try:
+            yield
+        except BaseException as error:
+            begun = getattr(error, "run_id", None) is not None
+            hints = [f"See what it did: {_show_command(log)}"] if log and begun else []
+            if isinstance(error, Exception) and not isinstance(error, RlmError):
+                failure = _RunFailed(f"The run failed with {type(error).__name__}: {error}")
+                for hint in [*hints, "Its traceback: add --debug"]:
+                    failure.add_note(hint)
+                raise failure from error
+            for hint in hints:
+                error.add_note(hint)
+            raise
+
+
+@contextlib.contextmanager
+def _stopped_by_sigterm() -> Iterator[None]:
+    """End the run as Ctrl-C does when the process is asked to stop, so that its records say so."""
+
+    def stop(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _show_command(log: Path) -> str:
+    return f"rlm-runtime log show {shlex.quote(str(log))}"
+
+
+def _result_json(result: RunResult, log: Path | None) -> dict[str, Any]:
+    from rlm_runtime.logging.plain import plain
+
+    shown = plain(result)
+    shown["usage"]["total"] = plain(result.usage.total)
+    shown["grounding"]["evidence_grounded"] = result.grounding.evidence_grounded
+    return {**shown, "log_path": str(log) if log else None}
+
+
+def _show_result(
+    page: Page, result: RunResult, end: Event | None, options: Mapping[str, Any]
+) -> None:
+    assert end is not None, "a run that gave a result has ended"
+    show_answer(page, end["outputs"])
+    page.blank()
+    page.line(*settings_words(end))
+    show_totals(page, end)
+    log = options["log_path"]
+    if log is not None:
+        _fact(page, "log", str(log))
+        _fact(page, "", _show_command(log))
+    if options["enable_mlflow"]:
+        _show_mlflow(page, result, options)
+
+
+def _show_mlflow(page: Page, result: RunResult, options: Mapping[str, Any]) -> None:
+    if result.mlflow_run_id is None:
+        _fact(page, _MLFLOW, "nothing was delivered; the warning says why")
+        return
+    from rlm_runtime.logging.mlflow_store import resolve_tracking_uri
+
+    uri = resolve_tracking_uri(options["mlflow_tracking_uri"])
+    experiment = options["mlflow_experiment"]
+    within = f" in experiment {experiment!r}" if experiment else ""
+    _fact(page, _MLFLOW, f"run {result.mlflow_run_id}{within} at {uri}")
+    if result.trace_id is None:
+        _fact(page, "", "its trace was not delivered; the warning says why")
+    http = uri.startswith(("http://", "https://"))
+    _fact(page, "", f"open {uri}" if http else f"mlflow ui --backend-store-uri {shlex.quote(uri)}")
+
+
+def _fact(page: Page, label: str, text: str) -> None:
+    page.line((f"{label:<{LABEL_WIDTH}}", "dim"), text)
