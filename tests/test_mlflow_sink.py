@@ -315,6 +315,9 @@ def test_close_waits_no_longer_than_it_may(swallowing):
             sink = deliver(rlm_run("late"), tracking_uri=uri, timeout=0.2)
         assert time.monotonic() - began < 2.5
         assert not sink.delivered
+    # With nobody listening any more the delivery soon gives up; it must not outlive the test.
+    assert sink._thread is not None
+    sink._thread.join(60)
 
 
 def test_a_store_that_comes_back_before_the_end_gets_all(tmp_path, monkeypatch, swallowing):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -93,5 +95,9 @@ def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sqlite_store(_empty_store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The URI of a SQLite store with its schema made, in the folder that is the current one."""
     monkeypatch.chdir(tmp_path)
-    shutil.copyfile(_empty_store, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path}/mlflow.db"
+    path = tmp_path / "mlflow.db"
+    shutil.copyfile(_empty_store, path)
+    with contextlib.closing(sqlite3.connect(path)) as database, database:
+        # The "Default" experiment keeps its artifacts where the store was first made.
+        database.execute("UPDATE experiments SET artifact_location = ?", (f"{tmp_path}/mlruns/0",))
+    return f"sqlite:///{path}"
