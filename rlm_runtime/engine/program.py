@@ -51,6 +51,16 @@ class _Turn(dspy.Signature):
     code: str = dspy.OutputField(desc="one ```python cell")
 
 
+class RLM(dspy.RLM):
+    """DSPy's RLM without its sandboxed sub-agents, of which our prompt does not speak.
+
+    The sandbox could not host them, and each run would warn of it.
+    """
+
+    def _setup_facade(self, repl: Any, budget: Any, interpreter_factory: Any) -> str:  # noqa: ARG002
+        return ""
+
+
 class OntologyRLM(dspy.Module):
     """A Recursive Language Model with bounded tools over one ontology.
 
@@ -96,7 +106,7 @@ class OntologyRLM(dspy.Module):
             else sense_card
         )
         tools = make_ontology_tools(ontology)
-        self.rlm = dspy.RLM(
+        self.rlm = RLM(
             _Answer.with_instructions(task_instructions()),
             max_iters=max_iterations,
             max_llm_calls=max_llm_calls,

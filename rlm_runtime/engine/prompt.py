@@ -74,9 +74,8 @@ def _tool_line(name: str, tool: Callable[..., object]) -> str:
         else f"{parameter.name}={parameter.default!r}"
         for parameter in inspect.signature(tool).parameters.values()
     ]
-    # The first paragraph is for the model; what follows it is for the programmer.
-    summary = (inspect.getdoc(tool) or "").split("\n\n")[0]
-    return f"{name}({', '.join(parameters)}): {' '.join(summary.split())}"
+    described = " ".join((inspect.getdoc(tool) or "").split())
+    return f"{name}({', '.join(parameters)}): {described}"
 
 
 def clip_lines(text: str, limit: int) -> str:
