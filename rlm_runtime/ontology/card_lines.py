@@ -163,7 +163,11 @@ class _Card:
 
     def _values(self, usages: Sequence[Usage], instances: int) -> str:
         """Write kinds, examples and coverage: ``string "Ana", 398 of 412``, ``-> ex:C x2.5``."""
-        kinds = ", ".join(self._value(usage) for usage in usages[:_MAX_TARGETS])
+        kinds = ", ".join(
+            self._value(usage)
+            + (f" ({usage.subjects:,})" if len(usages) > 1 and usage.subjects < instances else "")
+            for usage in usages[:_MAX_TARGETS]
+        )
         more = ", …" if len(usages) > _MAX_TARGETS else ""
         have = max(usage.subjects for usage in usages)
         each = sum(usage.statements for usage in usages) / have

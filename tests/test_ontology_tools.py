@@ -1,0 +1,527 @@
+"""The LM's tools: plain, bounded, honest about cuts and empties, errors that can be acted on."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlm_runtime.errors import QueryError, QueryRejected, QueryTimeout
+from rlm_runtime.ontology import open_ontology
+from rlm_runtime.tools import make_ontology_tools, show
+from rlm_runtime.tools.table import MAX_PRINT
+from rlm_runtime.tools.values import MAX_RESULT
+
+Tools = dict[str, Callable[..., Any]]
+
+PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
+PRODUCTS = "\n".join(
+    f'ex:p{i} a ex:Product ; rdfs:label "Sensor {i}"@en ; ex:price {i % 3}.5 ; '
+    'ex:inCategory ex:c1 ; ex:status "open" .'
+    for i in range(40)
+)
+SHOP = f"""
+@prefix ex: <http://shop.example/ns#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix owl: <http://www.w3.org/2002/07/owl#> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+ex:Thing a owl:Class .
+ex:Product a owl:Class ; rdfs:subClassOf ex:Thing ; rdfs:label "Product"@en, "Erzeugnis"@de ;
+  rdfs:comment "Something for sale."@en ;
+  rdfs:subClassOf [ a owl:Restriction ; owl:onProperty ex:price ; owl:someValuesFrom xsd:decimal ] .
+ex:Category a owl:Class .
+ex:inCategory a owl:ObjectProperty ; rdfs:domain ex:Product ; rdfs:range ex:Category ;
+  owl:inverseOf ex:holds .
+ex:made rdfs:domain [ a owl:Class ; owl:unionOf ( ex:Product ex:Category ) ] .
+ex:c1 a ex:Category ; rdfs:label "Sensors"@en ; ex:opened "2020-02-03"^^xsd:date ;
+  ex:text "{"long " * 200}" ; ex:lines "one\\ntwo" .
+ex:shelf ex:near ex:c1 .
+{PRODUCTS}
+"""
+
+PIECES = [
+    *("SELECT", "ASK", "?x", "?y", "{", "}", "(", ")", "a", "ex:Product", "ex:price", ".", ";"),
+    *("FILTER", "ORDER", "BY", "LIMIT", "3", "*", "COUNT", "AS", "OPTIONAL", "'a'", "<http://e/>"),
+    *("GROUP", "DESC", "UNION", ","),
+]
+
+
+@pytest.fixture(scope="module")
+def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
+    path = tmp_path_factory.mktemp("tools") / "shop.ttl"
+    path.write_text(SHOP)
+    with open_ontology(path) as ontology:
+        yield make_ontology_tools(ontology)
+
+
+@pytest.fixture(scope="module")
+def prov() -> Iterator[Tools]:
+    with open_ontology(PROV) as ontology:
+        yield make_ontology_tools(ontology)
+
+
+def printed(value: object) -> list[str]:
+    text = show(value)
+    assert text is not None
+    return text.split("\n")
+
+
+class TestSignatures:
+    def test_names(self, tools: Tools) -> None:
+        assert list(tools) == [
+            *("search_entity", "describe_entity", "probe_relationships"),
+            *("sparql_select", "check_query"),
+        ]
+
+    def test_docstrings_are_short_and_all_arguments_are_typed(self, tools: Tools) -> None:
+        for name, tool in tools.items():
+            assert tool.__name__ == name
+            text = inspect.getdoc(tool)
+            assert text is not None
+            assert len(text) <= 200
+            for parameter in inspect.signature(tool, eval_str=True).parameters.values():
+                assert parameter.annotation in (str, int, str | None)
+
+    def test_positional_and_keyword_arguments(self, tools: Tools) -> None:
+        assert tools["search_entity"]("sensor", 1, "class") == tools["search_entity"](
+            query="sensor", limit=1, kind="class"
+        )
+
+
+class TestSearch:
+    def test_a_table_with_prefixed_names(self, tools: Tools) -> None:
+        found = tools["search_entity"]("sensors")
+        assert found["rows"][0] == {
+            "iri": "ex:c1",
+            "label": "Sensors",
+            "kind": "instance",
+            "match": "exact",
+            "types": "ex:Category",
+        }
+        assert found["truncated"]
+        assert printed(found)[:2] == [
+            "iri | label | kind | match | types",
+            "ex:c1 | Sensors | instance | exact | ex:Category",
+        ]
+
+    def test_a_synonym_tells_what_matched(self, tools: Tools) -> None:
+        assert tools["search_entity"]("Erzeugnis")["rows"][0]["match"] == "exact: Erzeugnis"
+
+    def test_a_typing_error(self, prov: Tools) -> None:
+        assert prov["search_entity"]("Actvity")["rows"][0]["iri"] == "prov:Activity"
+
+    @pytest.mark.parametrize(("text", "says"), [("zzzz", "'zzzz'"), ("?!", "no word"), ("", "no")])
+    def test_nothing_found_says_so(self, tools: Tools, text: str, says: str) -> None:
+        found = tools["search_entity"](text)
+        assert (found["rows"], found["count"]) == ([], 0)
+        assert says in found["note"]
+
+    def test_bad_arguments_name_the_allowed_ones(self, tools: Tools) -> None:
+        with pytest.raises(ValueError, match="any, class, property, instance"):
+            tools["search_entity"]("x", kind="classes")
+        for limit in (0, -1, "5", 1.5, True, None):
+            with pytest.raises(ValueError, match="from 1 to 50"):
+                tools["search_entity"]("x", limit=limit)
+
+    def test_too_high_a_limit_is_clamped_and_told(self, tools: Tools) -> None:
+        assert "taken as 50" in tools["search_entity"]("sensor", limit=1000)["note"]
+
+
+class TestSelect:
+    def test_values_tell_their_kinds(self, tools: Tools) -> None:
+        result = tools["sparql_select"](
+            """SELECT ?c ?label ?opened ?lines ?none (42 AS ?n) (2.5 AS ?d) (true AS ?b)
+            WHERE { ?c a ex:Category ; rdfs:label ?label ; ex:opened ?opened ; ex:lines ?lines
+                    OPTIONAL { ?c ex:price ?none } }"""
+        )
+        assert result["kinds"] == {
+            "c": "iri",
+            "label": "string@en",
+            "opened": "date",
+            "lines": "string",
+            "none": "unbound",
+            "n": "integer",
+            "d": "decimal",
+            "b": "boolean",
+        }
+        assert result["rows"] == [
+            {
+                "c": "ex:c1",
+                "label": "Sensors",
+                "opened": "2020-02-03",
+                "lines": "one\ntwo",
+                "none": None,
+                "n": 42,
+                "d": 2.5,
+                "b": True,
+            }
+        ]
+        assert printed(result)[1:] == [
+            "ex:c1 | Sensors | 2020-02-03 | one\\ntwo | - | 42 | 2.5 | True",
+            "(1 row)",
+        ]
+
+    def test_a_mixed_column(self, tools: Tools) -> None:
+        result = tools["sparql_select"]("SELECT ?v WHERE { VALUES ?v { ex:c1 1 'a'@de } }")
+        assert result["kinds"] == {"v": "mixed(integer, iri, string@de)"}
+
+    def test_a_cut_says_how_many_there_are_and_how_to_get_more(self, tools: Tools) -> None:
+        result = tools["sparql_select"]("SELECT ?p WHERE { ?p a ex:Product }", limit=3)
+        assert (result["count"], result["total"], result["truncated"]) == (3, 40, True)
+        assert "raise it" in result["note"]
+        assert printed(result)[-1].startswith("(3 of 40 rows) Cut at limit=3")
+
+    def test_long_texts_are_cut_visibly(self, tools: Tools) -> None:
+        result = tools["sparql_select"]("SELECT ?t WHERE { ?c ex:text ?t }")
+        assert result["rows"][0]["t"].endswith("… [+700 chars]")
+        assert "SUBSTR" in result["note"]
+
+    def test_a_result_is_bounded_in_characters_between_rows(self, tools: Tools) -> None:
+        result = tools["sparql_select"](
+            "SELECT ?a ?b ?c WHERE { ?a a ex:Product . ?b a ex:Product . ?c a ex:Product }", 1000
+        )
+        assert len(json.dumps(result["rows"])) <= MAX_RESULT + 2_000
+        assert result["truncated"]
+        assert "Cut at" in result["note"]
+        assert set(result["rows"][-1]) == {"a", "b", "c"}
+
+    @pytest.mark.parametrize(
+        ("query", "columns"),
+        [
+            ("ASK { ?s a ex:Product }", ["ask"]),
+            (
+                "CONSTRUCT { ?s a ex:New } WHERE { ?s a ex:Category }",
+                ["subject", "predicate", "object"],
+            ),
+            ("DESCRIBE ex:shelf", ["subject", "predicate", "object"]),
+        ],
+    )
+    def test_other_forms(self, tools: Tools, query: str, columns: list[str]) -> None:
+        result = tools["sparql_select"](query)
+        assert result["columns"] == columns
+        assert result["count"] == 1
+
+    def test_errors_reach_the_caller(self, tools: Tools) -> None:
+        with pytest.raises(QueryError, match="nope"):
+            tools["sparql_select"]("SELECT ?s WHERE { ?s nope:x ?o }")
+        with pytest.raises(QueryRejected):
+            tools["sparql_select"]("DELETE WHERE { ?s ?p ?o }")
+        with pytest.raises(ValueError, match="SPARQL"):
+            tools["sparql_select"](None)
+
+    def test_a_time_out_is_an_error_and_never_an_empty_result(self) -> None:
+        with open_ontology(PROV) as ontology:
+            hurried = make_ontology_tools(ontology, timeout=0.05)
+            endless = "SELECT (COUNT(*) AS ?n) WHERE { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }"
+            with pytest.raises(QueryTimeout):
+                hurried["sparql_select"](endless)
+            checked = hurried["check_query"](endless)
+            assert checked["ok"] is False
+            assert "QueryTimeout" in checked["error"]
+
+
+class TestWhyEmpty:
+    @pytest.mark.parametrize(
+        ("query", "says"),
+        [
+            ("SELECT ?x { ?x a ex:Prodct }", "Did you mean ex:Product (class)"),
+            ("SELECT (COUNT(*) AS ?n) { ?x a ex:Prodct }", "ex:Prodct occurs nowhere"),
+            ("ASK { ?x a ex:Prodct }", "ex:Prodct occurs nowhere"),
+            ('SELECT ?x { ?x ex:status "Open" }', 'but there is "open"'),
+            ('SELECT ?x { ?x rdfs:label "Sensors" }', 'but there is "Sensors"@en'),
+            ('SELECT ?x { ?x ex:status "gone" }', 'but has values like "open"'),
+            ("SELECT ?x { ?x a ex:Thing }", "a/rdfs:subClassOf*"),
+            ("SELECT ?x { ?x a ex:inCategory }", "no instances"),
+            ("SELECT ?x { ex:c1 ex:inCategory ?x }", "the other way round"),
+            ("SELECT ?x { ex:shelf ex:price ?x }", "ex:shelf has ex:near"),
+            ("SELECT ?x { ?x a ex:Category ; ex:price ?y }", "of ex:Product"),
+            ("SELECT ?x { ?x ex:price ?y FILTER(?y > 100) }", "FILTER"),
+            ("SELECT ?x { ?x a ex:Product OPTIONAL { ?x ex:near ?y } FILTER(false) }", "FILTER"),
+        ],
+    )
+    def test_the_reason_is_named(self, tools: Tools, query: str, says: str) -> None:
+        assert says in tools["sparql_select"](query)["note"]
+
+    def test_a_full_result_has_no_note(self, tools: Tools) -> None:
+        assert "note" not in tools["sparql_select"]("SELECT ?x { ?x a ex:Category }")
+
+
+class TestDescribe:
+    def test_an_instance(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:p3")
+        assert said["types"] == ["ex:Product"]
+        assert said["properties"] == {
+            "ex:price": [0.5],
+            "ex:inCategory": ["ex:c1"],
+            "ex:status": ["open"],
+        }
+        assert said["kinds"]["ex:price"] == "decimal"
+        assert said["labels"] == {"ex:c1": "Sensors"}
+        assert "  ex:inCategory: ex:c1 (Sensors)" in printed(said)
+
+    def test_a_class(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:Product")
+        assert (said["kind"], said["label"], said["comment"]) == (
+            *("class", "Product", "Something for sale."),
+        )
+        assert said["other_labels"] == ["Erzeugnis@de"]
+        assert said["superclasses"] == [
+            "ex:Thing",
+            "[owl:onProperty ex:price; owl:someValuesFrom xsd:decimal]",
+        ]
+        assert said["domain_of"] == {"ex:inCategory": "ex:Category", "ex:made": "any"}
+        assert said["instances"] == 40
+        assert said["instance_predicates"]["ex:price"] == 40
+        assert said["truncated"] is False
+
+    def test_a_superclass_counts_the_instances_below(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:Thing")
+        assert (said["instances"], said["instances_with_subclasses"]) == (0, 40)
+        assert said["subclasses"] == ["ex:Product"]
+
+    def test_a_property(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:inCategory")
+        assert (said["domain"], said["range"], said["inverse"]) == (
+            *(["ex:Product"], ["ex:Category"], ["ex:holds"]),
+        )
+        assert said["statements"] == 40
+        assert said["examples"][0] == {"subject": "ex:p0", "object": "ex:c1"}
+
+    def test_a_hub_is_cut_and_counted(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:c1", limit=5)
+        assert said["used_by"]["ex:near"] == ["ex:shelf"]
+        assert len(said["used_by"]["ex:inCategory"]) == 4
+        assert said["used_by_counts"] == {"ex:inCategory": 40}
+        assert said["truncated"]
+
+    @pytest.mark.parametrize(
+        "name", ["ex:c1", "<http://shop.example/ns#c1>", "http://shop.example/ns#c1", " ex:c1 "]
+    )
+    def test_all_spellings_of_a_name(self, tools: Tools, name: str) -> None:
+        assert tools["describe_entity"](name)["iri"] == "ex:c1"
+
+    @pytest.mark.parametrize(
+        ("name", "says"),
+        [
+            ("Product", "Did you mean ex:Product"),
+            ("ex:Prodct", "occurs nowhere in shop. Did you mean ex:Product"),
+            ("nope:x", "nope"),
+            ("http://elsewhere.example/qqqqq", "search_entity"),
+        ],
+    )
+    def test_unknown_names_come_with_suggestions(self, tools: Tools, name: str, says: str) -> None:
+        with pytest.raises(QueryError, match=says.replace("(", r"\(")):
+            tools["describe_entity"](name)
+
+    @pytest.mark.parametrize("name", ["", None, 3, ["ex:c1"]])
+    def test_what_is_no_name(self, tools: Tools, name: object) -> None:
+        with pytest.raises(ValueError, match="as text"):
+            tools["describe_entity"](name)
+
+    def test_prov(self, prov: Tools) -> None:
+        said = prov["describe_entity"]("prov:Activity")
+        assert said["domain_of"]["prov:used"] == "prov:Entity"
+        assert "prov:wasInformedBy" in said["range_of"]
+        agent = prov["describe_entity"]("prov:SoftwareAgent")
+        assert agent["inherits"]["prov:actedOnBehalfOf"] == "prov:Agent"
+
+
+class TestRelationships:
+    def test_a_hub_is_told_as_counts_and_fair_samples(self, tools: Tools) -> None:
+        found = tools["probe_relationships"]("ex:c1", direction="in", limit=5)
+        assert found["counts"] == {"in ex:inCategory": 40, "in ex:near": 1}
+        assert [row["predicate"] for row in found["rows"]] == ["ex:inCategory"] * 4 + ["ex:near"]
+        assert found["rows"][0] == {
+            "direction": "in",
+            "predicate": "ex:inCategory",
+            "other": "ex:p0",
+            "label": "Sensor 0",
+            "type": "ex:Product",
+        }
+        assert (found["total"], found["truncated"]) == (41, True)
+
+    def test_one_predicate_out(self, tools: Tools) -> None:
+        found = tools["probe_relationships"]("ex:p1", "ex:price", "out")
+        assert found["rows"] == [
+            {
+                "direction": "out",
+                "predicate": "ex:price",
+                "other": 1.5,
+                "label": None,
+                "type": "decimal",
+            }
+        ]
+        assert found["truncated"] is False
+
+    def test_nothing_there_is_said(self, tools: Tools) -> None:
+        found = tools["probe_relationships"]("ex:shelf", direction="in")
+        assert "no such statement" in found["note"]
+
+    def test_bad_arguments(self, tools: Tools) -> None:
+        with pytest.raises(ValueError, match="both, out, in"):
+            tools["probe_relationships"]("ex:c1", direction="up")
+        with pytest.raises(QueryError, match="Did you mean ex:price"):
+            tools["probe_relationships"]("ex:c1", "ex:prise")
+
+
+class TestCheckQuery:
+    def test_a_good_query(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?c ?l WHERE { ?c a ex:Category ; rdfs:label ?l }")
+        assert checked == {
+            "ok": True,
+            "form": "SELECT",
+            "columns": ["c", "l"],
+            "kinds": {"c": "iri", "l": "string@en"},
+            "count": 1,
+            "total": 1,
+            "truncated": False,
+            "duplicates": 0,
+            "ties": 0,
+            "warnings": [],
+            "rows": [{"c": "ex:c1", "l": "Sensors"}],
+        }
+
+    def test_repeated_rows(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?s WHERE { ?p ex:status ?s }")
+        assert checked["duplicates"] == 39
+        assert "DISTINCT" in checked["warnings"][0]
+
+    @pytest.mark.parametrize(
+        ("query", "ties"),
+        [
+            ("SELECT ?p { ?p ex:price ?v } ORDER BY DESC(?v) LIMIT 10", 3),
+            ("SELECT ?p ?v { ?p ex:price ?v } ORDER BY DESC(?v) LIMIT 13", 0),
+            ("SELECT * { ?p ex:price ?v } ORDER BY ?v LIMIT 12", 2),
+            ("SELECT ?p { ?p ex:price ?v } ORDER BY DESC(?v) ?p LIMIT 10", 0),
+            (
+                "SELECT ?v (COUNT(?p) AS ?n) { ?p ex:price ?v } GROUP BY ?v "
+                "ORDER BY ASC(COUNT(?p)) LIMIT 1 # LIMIT 9",
+                1,
+            ),
+            ("SELECT ?p { ?p ex:price ?v } ORDER BY (?v * 2) LIMIT 14 OFFSET 0", 0),
+            ("SELECT * { ?p ex:price ?v } ORDER BY (?v * 2) LIMIT 10", None),
+            ("SELECT ?p { ?p ex:price ?v } ORDER BY ?v", 0),
+        ],
+    )
+    def test_ties_at_the_limit(self, tools: Tools, query: str, ties: int | None) -> None:
+        checked = tools["check_query"](query)
+        assert checked["ties"] == ties
+        assert any("tie" in warning for warning in checked["warnings"]) == bool(ties)
+
+    def test_a_limit_without_an_order(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?p { ?p a ex:Product } LIMIT 5")
+        assert "left to chance" in checked["warnings"][0]
+        whole = tools["check_query"]("SELECT ?p { ?p a ex:Product } LIMIT 40")
+        assert whole["warnings"] == []
+
+    def test_the_total_is_told_when_cut(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?p { ?p a ex:Product }", limit=10)
+        assert (checked["count"], checked["total"], checked["truncated"]) == (10, 40, True)
+
+    def test_unbound_columns_and_languages(self, tools: Tools) -> None:
+        checked = tools["check_query"](
+            "SELECT ?c ?l ?n { ?c a owl:Class ; rdfs:label ?l OPTIONAL { ?c ex:near ?n } }"
+        )
+        text = " ".join(checked["warnings"])
+        assert "n has no value" in text
+        assert "each language of l" in text
+
+    def test_an_empty_result_says_why(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?x { ?x a ex:Prodct }")
+        assert checked["ok"] is True
+        assert "occurs nowhere" in checked["warnings"][0]
+
+    @pytest.mark.parametrize(
+        "query",
+        ["", "SELECT", "DROP ALL", "SELECT ?x { ?x nope:a ?y }", None, 5, "SELECT ?x { 'a }"],
+    )
+    def test_a_bad_query_is_told_and_not_raised(self, tools: Tools, query: object) -> None:
+        checked = tools["check_query"](query)
+        assert checked["ok"] is False
+        assert checked["error"]
+
+    @settings(deadline=None, max_examples=60)
+    @given(
+        st.text(max_size=80)
+        | st.lists(
+            st.sampled_from(PIECES),
+            max_size=20,
+        ).map(" ".join)
+    )
+    def test_it_never_raises(self, tools: Tools, query: str) -> None:
+        assert tools["check_query"](query)["ok"] in (True, False)
+
+    def test_it_prints_in_few_lines(self, tools: Tools) -> None:
+        lines = printed(tools["check_query"]("SELECT ?p { ?p ex:price ?v } ORDER BY ?v LIMIT 12"))
+        assert lines[0] == "ok: True; form: SELECT; duplicates: 0; ties: 2"
+        assert lines[1].startswith("warnings: 2 more rows tie")
+        assert lines[2] == "p:iri"
+        assert lines[-1] == "(12 rows, first 5 shown)"
+
+
+class TestShow:
+    @pytest.mark.parametrize("value", [1, "text", [1, 2], [], {}, {"a": 1}, None, {1: [2]}])
+    def test_small_values_print_as_python_does(self, value: object) -> None:
+        assert show(value) is None
+
+    def test_a_list_of_flat_dicts_is_a_table(self) -> None:
+        assert printed([{"a": 1, "b": None}, {"a": "x", "c": True}]) == [
+            *("a | b | c", "1 | - | -", "x | - | True"),
+        ]
+
+    def test_a_long_list_gets_a_line_for_each_item(self) -> None:
+        assert len(printed([f"item {i}" for i in range(50)])) == 50
+
+    def test_it_is_cut_between_rows_and_says_so(self) -> None:
+        lines = printed([{"n": i, "text": "x" * 90} for i in range(500)])
+        assert len("\n".join(lines)) <= MAX_PRINT + 100
+        assert lines[-2].endswith("x" * 90)
+        shown = len(lines) - 2
+        assert lines[-1] == f"… {500 - shown} more not printed; print a slice to see them."
+
+    def test_a_long_value_list_is_cut_between_values(self) -> None:
+        (line,) = printed({"names": [f"ex:name{i}" for i in range(1000)]})
+        assert len(line) < 2_000
+        assert line.endswith(" more")
+
+    @settings(deadline=None, max_examples=100)
+    @given(
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.text(max_size=20),
+            lambda inner: (
+                st.lists(inner, max_size=5)
+                | st.dictionaries(
+                    st.sampled_from(
+                        ["columns", "rows", "kinds", "iri", "kind", "labels", "count", "x"]
+                    )
+                    | st.text(max_size=5),
+                    inner,
+                    max_size=6,
+                )
+            ),
+            max_leaves=30,
+        )
+    )
+    def test_any_value_prints_and_is_bounded(self, value: object) -> None:
+        text = show(value)
+        assert text is None or len(text) <= MAX_PRINT + 2_000
+
+
+def test_every_result_is_json(tools: Tools) -> None:
+    results = [
+        tools["search_entity"]("sensor"),
+        tools["describe_entity"]("ex:Product"),
+        tools["describe_entity"]("ex:c1"),
+        tools["probe_relationships"]("ex:c1"),
+        tools["sparql_select"]("SELECT * { ?s ?p ?o }"),
+        tools["check_query"]("SELECT * { ?s ?p ?o }"),
+    ]
+    for result in results:
+        assert json.loads(json.dumps(result, allow_nan=False)) == result
+        assert show(result)
