@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from dspy.primitives.code_interpreter import CodeInterpreterError, FinalOutput
+from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from rlm_runtime.errors import ConfigurationError, SandboxError
 from rlm_runtime.interpreter import MontyInterpreter, SandboxLimits, monty_pool
@@ -47,6 +49,8 @@ def test_variables_are_bound_before_the_cell(make) -> None:
         ("'text'", "'text'\n"),
         ("None", None),
         ("x = 5", None),
+        ("type(1)", "<int>\n"),
+        ("open", "<open>\n"),
         ("print('printed')\n1 + 1", "printed\n"),
         ("class P:\n    def __init__(self):\n        self.a = 1\nP()", "{'a': 1}\n"),
         (
@@ -137,12 +141,32 @@ def test_what_the_instructions_promise_is_there(make) -> None:
     for module in modules:
         sandbox.execute(f"import {module}")
     assert "numpy" in failure(sandbox, "import numpy")
+    sandbox.execute("from collections import Counter, defaultdict, deque, namedtuple")
+    assert "cannot import" in failure(sandbox, "from collections import OrderedDict")
     code = "d = {'b': 1}\nd.pop('b')\nprint(sorted(['B', 'a'], key=lambda s: s.lower()))"
     assert sandbox.execute(code) == "['a', 'B']\n"
 
 
 def test_a_misspelt_tool_is_named(make) -> None:
     assert "Did you mean search?" in failure(make({"search": search}), "serch('a')")
+
+
+_SIGNS = [*"()[]{}:,.=+-*%@#\\'\"\n", "\n    ", " "]
+_WORDS = ["x", "1", "def ", "if ", "for ", "in ", "lambda ", "class ", "print", "SUBMIT", "search"]
+_MORE = ["await ", "try", "except ", "raise ", "import ", "f'"]
+_TOKENS = st.sampled_from([*_SIGNS, *_WORDS, *_MORE])
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(_TOKENS, max_size=25).map("".join) | st.text(max_size=30))
+def test_any_text_is_a_result_or_a_clear_error(code) -> None:
+    with MontyInterpreter({"search": search}, limits=SandboxLimits(cell_seconds=0.3)) as sandbox:
+        try:
+            result = sandbox.execute(code)
+        except (CodeExecutionError, SyntaxError) as error:
+            result = str(error)
+        assert isinstance(result, (str, FinalOutput, type(None)))
+        sandbox.execute("after = 1")
 
 
 @pytest.mark.parametrize(

@@ -215,6 +215,15 @@ def test_errors_of_tools_can_be_caught(make) -> None:
     assert text == "line 2: search('bad')\nRuntimeError: QueryError: no such prefix foaf:"
 
 
+def test_the_text_of_a_tools_error_is_made_safe(make) -> None:
+    def fail() -> None:
+        raise ValueError(chr(0xD800) + "x" * 10_000)
+
+    text = failure(make({"fail": fail}), "fail()")
+    assert "ValueError: ?xxx" in text
+    assert len(text) < 5_000
+
+
 class Stop(Exception):
     rlm_control = True
 

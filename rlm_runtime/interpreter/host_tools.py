@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from rlm_runtime.errors import BudgetExceeded
+from rlm_runtime.interpreter.values import clean_text
 
 __all__ = ["call_tool", "ends_the_cell", "error_for_sandbox"]
 
@@ -132,7 +133,7 @@ def error_for_sandbox(error: BaseException) -> tuple[str, str]:
         ('RuntimeError', 'ConnectionError: refused')
     """
     kind = type(error)
-    message = _message(error)
+    message = clean_text(_message(error))[:_MAX_MESSAGE]
     if kind.__module__ == "builtins" and kind.__name__ in _KNOWN:
         return kind.__name__, message
     return "RuntimeError", f"{kind.__name__}: {message}" if message else kind.__name__
@@ -140,7 +141,7 @@ def error_for_sandbox(error: BaseException) -> tuple[str, str]:
 
 def _message(error: BaseException) -> str:
     if isinstance(error, KeyError) and len(error.args) == 1 and isinstance(error.args[0], str):
-        return error.args[0][:_MAX_MESSAGE]
+        return error.args[0]
     # Formatting through traceback survives a __str__ that raises.
     text = "".join(traceback.format_exception_only(error)).strip()
     kind = type(error)
@@ -148,5 +149,5 @@ def _message(error: BaseException) -> str:
         if text == prefix:
             return ""
         if text.startswith(f"{prefix}: "):
-            return text[len(prefix) + 2 :][:_MAX_MESSAGE]
-    return text[:_MAX_MESSAGE]
+            return text[len(prefix) + 2 :]
+    return text

@@ -17,7 +17,7 @@ EXECUTION_INSTRUCTIONS = (
     "values: key=lambda s: s.lower(), not key=str.lower; key=lambda k: d[k], not key=d.get. "
     "Modules: asyncio, base64, bisect, collections, copy, csv, dataclasses, datetime, decimal, "
     "functools, hashlib, itertools, json, math, random, re, time, typing, unicodedata. "
-    "No other module can be imported."
+    "No other module; of collections only Counter, defaultdict, deque, namedtuple."
 )
 """The part of the action prompt that names the subset of Python that Monty 1.4 runs."""
 

@@ -12,16 +12,12 @@ from typing import Any
 from dspy.primitives.code_interpreter import CodeExecutionError, CodeInterpreterError, FinalOutput
 from dspy.primitives.facade import SHIM_SETUP
 from dspy.utils.callback import BaseCallback, with_callbacks
-from pydantic_monty import MontyError, MontySyntaxError
+from pydantic_monty import MontyError, MontyStdTypeProxy, MontySyntaxError
 
 from rlm_runtime.interpreter.host_tools import call_tool
 from rlm_runtime.interpreter.limits import EXECUTION_INSTRUCTIONS, SandboxLimits
 from rlm_runtime.interpreter.monty_pool import SandboxFailure
-from rlm_runtime.interpreter.monty_report import (
-    broken_because,
-    report,
-    with_output,
-)
+from rlm_runtime.interpreter.monty_report import broken_because, report, with_output
 from rlm_runtime.interpreter.monty_session import Output, Session
 from rlm_runtime.interpreter.submit import submitted_fields
 from rlm_runtime.interpreter.values import Unplain, clean_text, plain
@@ -82,8 +78,8 @@ class MontyInterpreter(_RecordedCells):
         callbacks: DSPy callbacks for this interpreter alone.
 
     Attributes:
-        last_stdout: All that the last cell printed, also when it failed; set before ``execute``
-            returns or raises.
+        last_stdout: All that the last cell printed, up to ``limits.output_characters``, also
+            when it failed; set before ``execute`` returns or raises.
 
     Example:
         >>> with MontyInterpreter({"double": lambda n: 2 * n}) as sandbox:
@@ -302,6 +298,8 @@ class _Host:
         try:
             value = plain(value)
         except Unplain as error:
+            if isinstance(value, (type, MontyStdTypeProxy)):
+                return f"<{getattr(value, '__name__', None) or value.name}>"
             return f"(a {type(value).__name__} that cannot be shown: {error})"
         text = self.show(value) if isinstance(value, (list, dict)) else None
         return repr(value) if text is None else text

@@ -72,8 +72,9 @@ class Output:
         if len(text) > self._room:
             self.overflowed = True
             text = text[: self._room]
-        self._room -= len(text)
-        self._parts.append(text)
+        if text:
+            self._room -= len(text)
+            self._parts.append(text)
 
     @property
     def text(self) -> str:
@@ -174,7 +175,7 @@ class Session:
         raise NameError(f"name '{name}' is not defined")
 
     def _sleep(self, seconds: float) -> None:
-        if not 0 <= self._slept + seconds <= self._limits.sleep_seconds:
+        if not 0 <= seconds <= self._limits.sleep_seconds - self._slept:
             raise TimeoutError(
                 f"a session may sleep {self._limits.sleep_seconds:g} s in all; "
                 f"it has slept {self._slept:g} s"
