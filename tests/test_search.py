@@ -90,6 +90,10 @@ def test_shorter_texts_come_first(shop: LabelIndex) -> None:
     assert found[1:] == sorted(found[1:], key=lambda name: (len(name), name))
 
 
+def test_little_words_of_a_question_find_nothing_of_their_own(shop: LabelIndex) -> None:
+    assert names(shop, "which of the probes is supplied by it") == ["sensors", "suppliedBy"]
+
+
 def test_kind_leaves_others_out_and_limit_bounds(shop: LabelIndex) -> None:
     assert {match.kind for match in shop.search("p", limit=50, kind="class")} == {"class"}
     assert shop.search("ex:Product", kind="property") == []

@@ -26,6 +26,12 @@ _COMPLETIONS = 20
 # Below this likeness (difflib's ratio) a word of the vocabulary is another word, not a misspelling:
 # "actvity" has 0.93 with "activity", "game" has 0.75 with "name".
 _ALIKE = 0.76
+# Words of questions that tell nothing of what is asked for, beside others that do.
+_LITTLE_WORDS = frozenset(
+    ("a", "an", "and", "are", "at", "by", "do", "doe", "for", "from", "had", "has", "have", "how")
+    + ("i", "in", "is", "it", "many", "much", "of", "on", "or", "that", "the", "there", "this")
+    + ("to", "was", "were", "what", "when", "where", "which", "who", "whose", "with")
+)
 _KIND_ORDER: dict[EntityKind | None, int] = {"class": 0, "property": 1, "instance": 2, None: 3}
 _PREFIXED = re.compile(r"([\w.-]*):(\S+)")
 
@@ -196,8 +202,9 @@ class LabelIndex:
             repaired = set.intersection(*corrected)
             yield "corrected", [self._hit(i, -self._alike(i, key)) for i in repaired]
         weights: dict[int, float] = {}
-        for found in corrected:
-            for i in found:
+        ignored = frozenset() if _LITTLE_WORDS.issuperset(wanted) else _LITTLE_WORDS
+        for word, found in zip(wanted, corrected, strict=True):
+            for i in found if word not in ignored else ():
                 weights[i] = weights.get(i, 0.0) + log(1 + len(self._texts) / len(found))
         yield "any", [self._hit(i, -round(weight, 6)) for i, weight in weights.items()]
 

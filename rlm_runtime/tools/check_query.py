@@ -48,8 +48,8 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
         warnings.append(f"{duplicates} rows repeat another row; SELECT DISTINCT drops them.")
     if ties:
         warnings.append(
-            f"{'At least ' if ties == _LOOK_BEYOND else ''}{ties} more rows tie with the last row: "
-            "the LIMIT cuts between equals. Raise it, or add a second sort key."
+            f"Past the LIMIT, {'at least ' if ties == _LOOK_BEYOND else ''}{ties} more sort equal to "
+            "the last row: where the highest or lowest are asked for, give them all."
         )
     warnings.extend(_column_warnings(rows, report["kinds"]))
     if chance:
@@ -83,10 +83,10 @@ def _past_the_limit(
     read = read_query_text(query)
     if not read.limit or len(rows) < read.limit:
         return 0, False
-    sorting = with_sort_values(read)
-    if read.order and sorting is None:
+    sorting = with_sort_values(read, rows.columns) if read.order else (query, ())
+    if sorting is None:
         return None, False
-    text, names = sorting or (query, ())
+    text, names = sorting
     try:
         longer = ontology.select(
             with_longer_limit(read_query_text(text), _LOOK_BEYOND),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rlm_runtime.ontology.sparql_tokens import Token, tokens
@@ -78,26 +79,35 @@ def with_longer_limit(read: QueryText, more: int) -> str:
     return f"{read.text[:start]}{read.limit + more}{read.text[end:]}"
 
 
-def with_sort_values(read: QueryText) -> tuple[str, tuple[str, ...]] | None:
-    """Give the query with its sort values selected as well.
+def with_sort_values(read: QueryText, columns: Sequence[str]) -> tuple[str, tuple[str, ...]] | None:
+    """Give the query with those of its sort values selected as well that are no columns yet.
+
+    Args:
+        read: A query with an ORDER BY.
+        columns: Its columns.
 
     Returns:
-        The query, and the names of the columns that hold the sort values; None when it has no
-        ORDER BY or the sort values of ``SELECT *`` are not all variables.
+        The query, and the names of the columns that hold the sort values; None when they cannot
+        be selected.
 
     Example:
-        >>> with_sort_values(read_query_text("SELECT ?x { ?x ex:n ?n } ORDER BY DESC(?n)"))
-        ('SELECT ?x  (?n AS ?sort_value_0) { ?x ex:n ?n } ORDER BY DESC(?n)', ('sort_value_0',))
+        >>> with_sort_values(read_query_text("SELECT ?x { ?x ex:n ?n } ORDER BY ?x ?n"), ["x"])
+        ('SELECT ?x (?n AS ?sort_value_1) { ?x ex:n ?n } ORDER BY ?x ?n', ('x', 'sort_value_1'))
     """
-    if not read.order:
-        return None
+    names: list[str] = []
+    added: list[str] = []
+    for i, key in enumerate(read.order):
+        if key[1:] in columns:
+            names.append(key[1:])
+        else:
+            names.append(f"sort_value_{i}")
+            added.append(f"({key} AS ?sort_value_{i}) ")
+    if not added:
+        return read.text, tuple(names)
     if read.projection_end is None:
-        names = tuple(key[1:] for key in read.order if key.startswith(("?", "$")))
-        return (read.text, names) if len(names) == len(read.order) else None
-    names = tuple(f"sort_value_{i}" for i in range(len(read.order)))
-    added = " ".join(f"({key} AS ?{name})" for key, name in zip(read.order, names, strict=True))
+        return None
     before, after = read.text[: read.projection_end], read.text[read.projection_end :]
-    return f"{before} {added} {after}", names
+    return f"{before}{''.join(added)}{after}", tuple(names)
 
 
 def _outer(found: list[Token]) -> list[int]:
