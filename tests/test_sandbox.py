@@ -123,7 +123,7 @@ MISSING = {
     "key=str.lower": ("sorted(['a'], key=str.lower)", "lambda x: x.lower()"),
     "key=d.get": ("d = {}\nmax([1], key=d.get)", "lambda x: x.get()"),
     "No other module": ("import textwrap", "Modules that exist"),
-    "await": ("await search('a', 1)", ""),
+    "await": ("await search('a', 1)", "without await"),
 }
 
 
@@ -145,6 +145,12 @@ def test_what_the_instructions_promise_is_there(make) -> None:
     assert "cannot import" in failure(sandbox, "from collections import OrderedDict")
     code = "d = {'b': 1}\nd.pop('b')\nprint(sorted(['B', 'a'], key=lambda s: s.lower()))"
     assert sandbox.execute(code) == "['a', 'B']\n"
+
+
+def test_the_words_of_other_errors_bring_no_hint(make) -> None:
+    code = "raise ValueError('a yield, an await, no class inheritance; No module named x')"
+    assert "Hint" not in failure(make(), code)
+    assert "restarted" not in failure(make(), "raise MemoryError('of last summer')")
 
 
 def test_a_misspelt_tool_is_named(make) -> None:

@@ -118,6 +118,7 @@ PLAIN = [
     (deque([1, 2]), [1, 2]),
     (range(3), [0, 1, 2]),
     ({"a": 1}.keys(), ["a"]),
+    ({"a": 1}.values(), [1]),
     (
         Person("Ada", datetime.date(1815, 12, 10)),
         {"name": "Ada", "born": datetime.date(1815, 12, 10)},
@@ -213,6 +214,13 @@ def test_errors_of_tools_can_be_caught(make) -> None:
     assert sandbox.execute(code) == out
     text = failure(sandbox, "x = 1\nsearch('bad')")
     assert text == "line 2: search('bad')\nRuntimeError: QueryError: no such prefix foaf:"
+
+
+def test_named_tuples_cross_and_their_field_names_mean_nothing(make) -> None:
+    sandbox = make({"same": lambda value: value})
+    sandbox.execute("from collections import namedtuple\nT = namedtuple('T', 'tolist b')")
+    assert sandbox.execute("same(T([1], 2)).tolist") == "[1]\n"
+    assert "a type has no plain form" in failure(sandbox, "same(T(int, 2))")
 
 
 def test_the_text_of_a_tools_error_is_made_safe(make) -> None:

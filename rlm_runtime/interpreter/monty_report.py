@@ -23,31 +23,36 @@ _MAX_MESSAGE = 4_000
 _MAX_OUTPUT = 20_000
 
 _MODULES = EXECUTION_INSTRUCTIONS.partition("Modules: ")[2].partition(".")[0]
+# Patterns of Monty's own messages, so that the words of a tool's error bring no false hint.
 _HINTS = (
-    (r"class inheritance", "Write a class without a base, or use functions and dicts."),
-    (r"yield", "Build a list and return it."),
-    (r"'del' statement", "Use d.pop(key), or assign None."),
-    (r"method decorators", "Use plain methods, or functions outside the class."),
-    (r"Wildcard imports", "Import the names that you need."),
-    (r"exception groups", "Use a plain except."),
-    (r"'list' object is not an iterator", "Write next(iter([...])) or index the list."),
-    (r"No module named", f"Modules that exist: {_MODULES}."),
+    (r"support class inheritance", "Write a class without a base, or use functions and dicts."),
+    (r"support yield", "Build a list and return it."),
+    (r"support the 'del' statement", "Use d.pop(key), or assign None."),
+    (r"support method decorators", "Use plain methods, or functions outside the class."),
+    (r"support exception groups", "Use a plain except."),
+    (r"^NotImplementedError: Wildcard imports", "Import the names that you need."),
+    (r"'list' object is not an iterator$", "Write next(iter([...])) or index the list."),
+    (r"^ModuleNotFoundError: No module named", f"Modules that exist: {_MODULES}."),
     (
-        r"PermissionError|not supported in this environment",
+        r"^PermissionError: |is not supported in this environment$",
         "The sandbox has no files, environment, network or processes; use the tools.",
     ),
     (
-        r"module 'os' has no|module 'sys' has no",
+        r"^AttributeError: module '(?:os|sys)' has no",
         "The sandbox has no processes and no interpreter to reach; use the tools.",
     ),
-    (r"can't be used in 'await'|await", "Call tools without await."),
+    (
+        r"object can't be awaited$|coroutine or an awaitable is required$",
+        "Call tools without await.",
+    ),
 )
 _UNBOUND = re.compile(r"(?:type object )?'(\w+)' (?:object )?has no attribute '(\w+)'")
 _UNKNOWN = re.compile(r"name '(\w+)' is not defined")
 _BROKEN = {
     "TimeoutError: feed time limit exceeded": "it ran longer than {cell_seconds:g} s",
     "TimeoutError: turn time limit exceeded": "it ran longer than {cell_seconds:g} s",
-    "MemoryError: ": "it needed more than {memory_bytes:,} bytes of memory",
+    "MemoryError: memory limit exceeded": "it needed more than {memory_bytes:,} bytes of memory",
+    "MemoryError: the worker exceeded": "it needed more than {memory_bytes:,} bytes of memory",
     "RuntimeError: suspension limit": "it made more than {host_calls:,} calls to the host",
 }
 

@@ -7,6 +7,7 @@ Decimal, date, datetime, time, timedelta, and list, tuple, dict, set and frozens
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -14,7 +15,7 @@ import ipaddress
 import pathlib
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Set, ValuesView
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any, cast
@@ -111,10 +112,13 @@ class _Converter:
             return self._mapping(value, depth)
         return self._uncommon(value, depth)
 
-    def _text(self, value: str) -> str:
-        self._characters += len(value)
+    def _charge(self, characters: int) -> None:
+        self._characters += characters
         if self._characters > MAX_CHARACTERS:
             raise Unplain(ValueError, f"it holds more than {MAX_CHARACTERS:,} characters")
+
+    def _text(self, value: str) -> str:
+        self._charge(len(value))
         return clean_text(value)
 
     def _mapping(self, value: Mapping[Any, Any], depth: int) -> dict[Any, Any]:
@@ -146,7 +150,8 @@ class _Converter:
         if isinstance(value, float):
             return float(value)
         if isinstance(value, (bytes, bytearray, memoryview)):
-            return self._bytes(bytes(value))
+            self._charge(memoryview(value).nbytes)
+            return bytes(value)
         if isinstance(value, _AS_TEXT):
             return self._text(str(value))
         if isinstance(value, datetime.datetime):
@@ -156,13 +161,11 @@ class _Converter:
         return self._collection(value, depth)
 
     def _term(self, value: str, export: Callable[[], Any] | None, depth: int) -> Any:
-        # An rdflib literal of an exotic datatype exports an object of its own, or itself.
         exported = value if export is None else export()
         if exported is not value:
-            try:
+            # An rdflib literal of an exotic datatype exports an object; its text says as much.
+            with contextlib.suppress(Unplain):
                 return self.convert(exported, depth + 1)
-            except Unplain:
-                return self._text(str.__str__(value))
         return self._text(str.__str__(value))
 
     def _collection(self, value: Any, depth: int) -> Any:
@@ -173,7 +176,7 @@ class _Converter:
         if isinstance(value, (frozenset, set)):
             items = {self._hashable(item, depth + 1) for item in value}
             return frozenset(items) if isinstance(value, frozenset) else items
-        if isinstance(value, (list, deque, range, Set)) or _is_view(value):
+        if isinstance(value, (list, deque, range, Set, ValuesView)):
             return [self.convert(item, depth + 1) for item in value]
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             names = [field.name for field in dataclasses.fields(value)]
@@ -183,20 +186,12 @@ class _Converter:
             return self._mapping(cast("Any", value).attributes, depth)
         raise Unplain(TypeError, f"a {_name(value)} has no plain form")
 
-    def _bytes(self, value: bytes) -> bytes:
-        self._characters += len(value)
-        if self._characters > MAX_CHARACTERS:
-            raise Unplain(ValueError, f"it holds more than {MAX_CHARACTERS:,} bytes")
-        return value
-
     @staticmethod
     def _export_of(value: Any) -> Callable[[], Any] | None:
-        if isinstance(value, type):
-            return None
+        # Only methods of its class: a named tuple of the sandbox chooses its own field names.
         for name in _EXPORTS:
-            export = getattr(value, name, None)
-            if callable(export):
-                return export
+            if callable(getattr(type(value), name, None)):
+                return getattr(value, name)
         return None
 
 
@@ -204,10 +199,6 @@ def _bounded(value: int) -> int:
     if value.bit_length() > _MAX_INT_BITS:
         raise Unplain(ValueError, "it holds an integer of more than 4,000 digits")
     return value
-
-
-def _is_view(value: Any) -> bool:
-    return isinstance(value, (type({}.keys()), type({}.values()), type({}.items())))
 
 
 def _name(value: Any) -> str:
