@@ -25,6 +25,9 @@ _HIDDEN_FROM = re.compile(r"from", re.I)
 _CODEPOINT = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
+_OPENING = frozenset({"{", "(", "[", "<<", "<<("})
+_CLOSING = frozenset({"}", ")", "]", ">>", ")>>"})
+
 # Parsers and planners recurse: deeper or longer queries have ended the whole process.
 _MAX_DEPTH = 100
 _MAX_TOKENS = 4_000
@@ -99,6 +102,41 @@ def _char(digits: str) -> str:
     return chr(number) if number < 0x110000 and not 0xD800 <= number < 0xE000 else "\x00"
 
 
+class _Size:
+    """Counts how deep and how long a query is.
+
+    Lists of VALUES and arguments are not counted: they are flat data, of any length, over
+    which no engine recurses.
+    """
+
+    def __init__(self, check: _Check) -> None:
+        self.brackets: list[str] = []
+        self.tokens = 0
+        self._check = check
+        self._values_depth: int | None = None
+        self._after_comma = False
+
+    def add(self, token: Token) -> None:
+        kind, text, _ = token
+        in_arguments = self.brackets[-1:] == ["("]
+        listed = in_arguments and (text == "," or self._after_comma)
+        self._after_comma = text == ","
+        if self._values_depth is None and not listed:
+            self.tokens += 1
+        if kind == "word" and self._values_depth is None and text.upper() == "VALUES":
+            self._values_depth = len(self.brackets)
+        if kind != "mark":
+            return
+        if text in _OPENING:
+            self.brackets.append(text)
+            if len(self.brackets) > _MAX_DEPTH:
+                raise self._check.rejected(token, f"it is nested deeper than {_MAX_DEPTH}")
+        elif text in _CLOSING and self.brackets:
+            self.brackets.pop()
+            if text == "}" and self._values_depth == len(self.brackets):
+                self._values_depth = None
+
+
 class _Check:
     """One walk over the tokens of one query."""
 
@@ -117,45 +155,35 @@ class _Check:
         form = self._form(at)
         variables: dict[str, None] = {}
         used: dict[str, str] = {}
-        depth = weight = 0
-        values_depth: int | None = None
+        size = _Size(self)
         for i in range(at, len(self.tokens)):
             kind, text, _ = token = self.tokens[i]
-            if values_depth is None:
-                # Long lists of VALUES and IN are flat data, which no engine recurses over.
-                weight += -1 if text == "," else 1
+            size.add(token)
             if kind == "word":
                 word = text.upper()
                 self._refuse_words(token, word)
                 if word == "FROM":
                     self._dataset(i)
-                elif word == "VALUES" and values_depth is None:
-                    values_depth = depth
             elif kind == "var":
                 variables[text[1:]] = None
             elif kind == "name":
                 prefix = text.partition(":")[0]
                 if prefix not in self.declared and prefix not in used:
                     used[prefix] = self._namespace(prefix)
-                self._refuse_glued(i, depth)
-            elif kind == "mark":
-                if text in ("{", "(", "[", "<<", "<<("):
-                    depth += 1
-                    if depth > _MAX_DEPTH:
-                        raise self._rejected(token, f"it is nested deeper than {_MAX_DEPTH}")
-                elif text in ("}", ")", "]", ">>", ")>>"):
-                    depth -= 1
-                    if text == "}" and values_depth is not None and depth <= values_depth:
-                        values_depth = None
-        if weight > _MAX_TOKENS:
+                self._refuse_glued(i, len(size.brackets))
+        if size.tokens > _MAX_TOKENS:
             raise QueryRejected(
-                f"The query has more than {_MAX_TOKENS} tokens outside lists of VALUES. Split it."
+                f"The query has more than {_MAX_TOKENS} tokens outside lists of VALUES and IN. "
+                "Split it."
             )
+        return CheckedQuery(self.text, form, used, tuple(variables), self._selects_all(at))
+
+    def _selects_all(self, at: int) -> bool:
         head = [token.text.upper() for token in self.tokens[at : at + 3]]
-        selects_all = form == "SELECT" and "*" in head[1:2] + (
-            head[2:] if head[1:2] in (["DISTINCT"], ["REDUCED"]) else []
+        return head[:2] == ["SELECT", "*"] or head in (
+            ["SELECT", "DISTINCT", "*"],
+            ["SELECT", "REDUCED", "*"],
         )
-        return CheckedQuery(self.text, form, used, tuple(variables), selects_all)
 
     def _prologue(self) -> int:
         """Take in BASE and PREFIX, and give the index of the first token after them."""
@@ -192,11 +220,11 @@ class _Check:
 
     def _refuse_words(self, token: Token, word: str) -> None:
         if word in _UPDATES:
-            raise self._rejected(token, f"{word} would change data, and only reading is allowed")
+            raise self.rejected(token, f"{word} would change data, and only reading is allowed")
         if "SERVICE" in word:
-            raise self._rejected(token, "SERVICE would send data to another endpoint")
+            raise self.rejected(token, "SERVICE would send data to another endpoint")
         if word.startswith("FROM") and word != "FROM":
-            raise self._rejected(token, "there is no space after FROM")
+            raise self.rejected(token, "there is no space after FROM")
 
     def _refuse_glued(self, i: int, depth: int) -> None:
         """Refuse a prefixed name that an engine could read as a keyword and a name."""
@@ -210,7 +238,7 @@ class _Check:
             and preceding != "GRAPH"
             and _HIDDEN_SERVICE.match(token.text)
         ):
-            raise self._rejected(
+            raise self.rejected(
                 token,
                 f"{token.text} before '{{' can be read as SERVICE; "
                 "put a full stop before '{' if it is not",
@@ -220,7 +248,7 @@ class _Check:
             and self.tokens[0].text.upper() != "DESCRIBE"
             and _HIDDEN_FROM.match(token.text)
         ):
-            raise self._rejected(token, f"{token.text} can be read as FROM")
+            raise self.rejected(token, f"{token.text} can be read as FROM")
 
     def _namespace(self, prefix: str) -> str:
         try:
@@ -234,7 +262,7 @@ class _Check:
         if rest and rest[0].text.upper() == "NAMED":
             rest = rest[1:]
         if not rest or rest[0].kind not in ("iri", "name"):
-            raise self._rejected(self.tokens[i], "FROM is not followed by the IRI of a graph")
+            raise self.rejected(self.tokens[i], "FROM is not followed by the IRI of a graph")
         graph = rest[0]
         if graph.kind == "iri":
             iri = _CODEPOINT.sub(lambda m: _char(m[1] or m[2]), graph.text[1:-1])
@@ -243,13 +271,13 @@ class _Check:
             namespace = self.declared.get(prefix) or self._namespace(prefix)
             iri = namespace + re.sub(r"\\(.)", r"\1", local)
         if not _ABSOLUTE.match(iri):
-            raise self._rejected(graph, "the graph after FROM must have its IRI in full")
+            raise self.rejected(graph, "the graph after FROM must have its IRI in full")
         if not self.has_graph(iri):
-            raise self._rejected(
+            raise self.rejected(
                 graph, f"the ontology has no graph <{iri}>; leave FROM out to ask all of it"
             )
 
-    def _rejected(self, token: Token, reason: str) -> QueryRejected:
+    def rejected(self, token: Token, reason: str) -> QueryRejected:
         line, column = position(self.text, token.start)
         return QueryRejected(
             f"The query was refused at line {line}, column {column}: {reason}.\n"

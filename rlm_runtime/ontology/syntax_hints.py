@@ -11,7 +11,8 @@ from rlm_runtime.ontology.sparql_tokens import Token, excerpt, position, tokens
 __all__ = ["explain_syntax_error"]
 
 _AT = re.compile(r"error at (\d+):(\d+): expected (?:one of )?(.*)", re.S)
-_KEYWORD = re.compile(r"(?:^|, )([A-Z][A-Za-z0-9_]+)(?=,|$)")
+_CHARACTERS = re.compile(r'"|\[\'')
+_KEYWORD = re.compile(r"(?:^|, )(\w+)(?=,|$)")
 _CLOSING = {"{": "}", "(": ")", "[": "]"}
 
 
@@ -24,7 +25,7 @@ def explain_syntax_error(query: str, message: str) -> QueryError:
 
     Example:
         >>> print(explain_syntax_error("ASK { ?a ?b }", "error at 1:21: expected OPTIONAL"))
-        SPARQL syntax error at line 1, column 13: unexpected '}'.
+        SPARQL syntax error near line 1, column 13: unexpected '}'.
           ASK { ?a ?b }
                       ^
     """
@@ -48,16 +49,16 @@ def explain_syntax_error(query: str, message: str) -> QueryError:
         problem = f"unexpected {token.text[:40]!r}"
     hint = _hint(query, parts, message)
     return QueryError(
-        f"SPARQL syntax error at line {line}, column {column}: {problem}.\n"
+        f"SPARQL syntax error near line {line}, column {column}: {problem}.\n"
         f"{excerpt(query, begin)}{hint and chr(10) + hint}"
     )
 
 
 def _offset(query: str, message: str) -> int:
-    """Find where the engine stopped.
+    """Find where the engine stopped, or nearly so.
 
-    It compares keywords by reading as many characters as they have, and counts those as well;
-    the keyword it names is the one that reached farthest.
+    It compares a keyword by reading as many characters as that has, and reports the position
+    after them; of the keywords it names, the shortest one began last.
     """
     match = _AT.search(message)
     if match is None:
@@ -66,10 +67,11 @@ def _offset(query: str, message: str) -> int:
     line = min(int(match[1]), len(lines))
     offset = sum(len(text) + 1 for text in lines[: line - 1]) + int(match[2]) - 1
     expected = match[3].strip()
-    longest = max((len(word) for word in _KEYWORD.findall(expected)), default=0)
-    if longest:
-        return max(0, offset - longest)
-    return max(0, offset - 1) if expected == "[_]" else offset
+    if expected == "[_]":
+        return max(0, offset - 1)
+    if _CHARACTERS.search(expected):
+        return offset
+    return max(0, offset - min(map(len, _KEYWORD.findall(expected)), default=0))
 
 
 def _unclosed(parts: list[Token]) -> Token | None:
@@ -106,6 +108,8 @@ def _hint(query: str, parts: list[Token], message: str) -> str:
     before_as = [texts[i - 1] for i, text in enumerate(texts) if text == "AS" and i]
     if before_as and re.search(r"SELECT\s+[^({]*\b(?:COUNT|SUM|MIN|MAX|AVG)\s*\(", query, re.I):
         return "Put parentheses around an expression with its name: (COUNT(?x) AS ?n)."
+    if "BIND" in texts and message.endswith("expected [_]"):
+        return "The variable that BIND makes must not occur before it in the same group."
     if ("}", ";") in pairs:
         return "Give one query at a time, without a semicolon at its end."
     return ""
