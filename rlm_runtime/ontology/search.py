@@ -28,9 +28,11 @@ _COMPLETIONS = 20
 _ALIKE = 0.76
 # Words of questions that tell nothing of what is asked for, beside others that do.
 _LITTLE_WORDS = frozenset(
-    ("a", "an", "and", "are", "at", "by", "do", "doe", "for", "from", "had", "has", "have", "how")
-    + ("i", "in", "is", "it", "many", "much", "of", "on", "or", "that", "the", "there", "this")
-    + ("to", "was", "were", "what", "when", "where", "which", "who", "whose", "with")
+    [
+        *("a", "an", "and", "are", "at", "by", "do", "doe", "for", "from", "had", "has", "have"),
+        *("how", "i", "in", "is", "it", "many", "much", "of", "on", "or", "that", "the", "there"),
+        *("this", "to", "was", "were", "what", "when", "where", "which", "who", "whose", "with"),
+    ]
 )
 _KIND_ORDER: dict[EntityKind | None, int] = {"class": 0, "property": 1, "instance": 2, None: 3}
 _PREFIXED = re.compile(r"([\w.-]*):(\S+)")

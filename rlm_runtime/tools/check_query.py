@@ -48,8 +48,8 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
         warnings.append(f"{duplicates} rows repeat another row; SELECT DISTINCT drops them.")
     if ties:
         warnings.append(
-            f"Past the LIMIT, {'at least ' if ties == _LOOK_BEYOND else ''}{ties} more sort equal to "
-            "the last row: where the highest or lowest are asked for, give them all."
+            f"Past the LIMIT, {'at least ' if ties == _LOOK_BEYOND else ''}{ties} more sort equal "
+            "to the last row: where the highest or lowest are asked for, give them all."
         )
     warnings.extend(_column_warnings(rows, report["kinds"]))
     if chance:
