@@ -1,0 +1,181 @@
+"""Reads a question by rules: what kind it is, and the phrases that name things in it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from rlm_runtime.engine.offline_patterns import (
+    BEYOND,
+    GENERIC,
+    KINDS,
+    LANGUAGES,
+    LEADS,
+    PATTERNS,
+    STOP_WORDS,
+    TAILS,
+    THERE,
+)
+
+__all__ = ["Question", "Wanted", "read_question"]
+
+_MAX_QUESTION = 400
+_MAX_PARTS = 10
+_MAX_CHUNKS = 5
+
+_COUNT = re.compile(
+    r"^(?:and )?(?:how many|count(?: up)?|(?:what is )?(?:the )?(?:total )?number of) "
+    r"(?:different |distinct )?(?:all )?(?:of )?(?:the )?(?=\S)",
+    re.I,
+)
+_LIST = re.compile(r"^(?:list|show|give|name|enumerate|find|get|print|return) (?=\S)", re.I)
+_INDIRECT = re.compile(r"\b(?:all|every|indirect(?:ly)?|transitive(?:ly)?|descendants?)\b", re.I)
+_QUOTED = re.compile(r"[\"“”«»`]([^\"“”«»`]+)[\"“”«»`]|(?<!\w)['‘]([^'‘’]+)['’](?!\w)")
+_WORD = re.compile(r"<[^<>\s]+>|[\w.-]*:[^\s,;?!]+|[^\W_][\w'’.-]*|[^\W_]")
+_ARTICLES = re.compile(r"^(?:the|an?|any|all|each|every|some|this|that)(?: of)?(?: the)? ", re.I)
+_BEFORE = re.compile(rf"^(?:{GENERIC})(?: (?:called|named))? (?=\S)", re.I)
+_BEHIND = re.compile(rf"(?<=\S) (?:{GENERIC})$", re.I)
+_WITHIN = re.compile(r"(?<=\S) (?:in|within) \S+$", re.I)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Something that a question names.
+
+    Attributes:
+        text: The words as the question has them.
+        full: Phrases that stand for the whole of it, best first.
+        parts: Shorter phrases, each naming perhaps a part of it.
+        kinds: The kinds of entity that it may be, likeliest first.
+        needed: Whether there is no answer when this is not found.
+    """
+
+    text: str
+    full: tuple[str, ...]
+    parts: tuple[str, ...] = ()
+    kinds: tuple[str, ...] = ("class", "property", "instance")
+    needed: bool = True
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question as far as the rules understand it.
+
+    Attributes:
+        kind: A key of ``offline_patterns.KINDS``.
+        wanted: What it names: x first, then y, or in the question's order.
+        count: True when the number is asked for.
+        indirect: True when the whole hierarchy is asked for, not just its next step.
+        what: A further word of the kind: which list, or the tag of a language.
+        beyond: The word in it that asks for more than the rules can follow, or "".
+    """
+
+    kind: str
+    wanted: tuple[Wanted, ...] = ()
+    count: bool = False
+    indirect: bool = False
+    what: str = ""
+    beyond: str = ""
+
+
+def read_question(text: str) -> Question:
+    """Read a question.
+
+    Args:
+        text: In English; anything else is searched for the names in it.
+
+    Example:
+        >>> question = read_question("How many subclasses does the class Agent have?")
+        >>> question.kind, question.count, question.wanted[0].full
+        ('subclasses', True, ('the class Agent', 'class Agent', 'Agent'))
+    """
+    asked = _trimmed(text)
+    beyond = re.search(BEYOND, asked, re.I)
+    counted = _COUNT.match(asked)
+    listed = None if counted else _LIST.match(asked)
+    rest = asked[(counted or listed).end() :] if counted or listed else asked
+    there = re.search(THERE, rest, re.I)
+    rest = rest[: there.start()] if there else rest
+    listing = bool(counted or listed or there)
+    if listing:
+        rest = _ARTICLES.sub("", re.sub(r"^(?:what|which) ", "", rest, flags=re.I))
+    shared = {
+        "count": counted is not None,
+        "indirect": _INDIRECT.search(asked) is not None,
+        "beyond": beyond[0].lower() if beyond else "",
+    }
+    for kind, pattern in PATTERNS:
+        found = re.search(pattern, rest, re.I)
+        if found is None:
+            continue
+        groups = {key: value for key, value in found.groupdict().items() if value}
+        if any(not _names(groups[key]) for key in ("x", "y") if key in groups):
+            continue
+        wanted = (groups[key] for key in ("x", "y") if key in groups)
+        pairs = zip(wanted, KINDS[kind], strict=False)
+        what = groups.get("what") or LANGUAGES.get(groups.get("language", "").lower(), "")
+        things = tuple(_wanted(words, kinds) for words, kinds in pairs)
+        if kind == "definition" and (counted or re.search(BEYOND, groups["x"], re.I)):
+            continue
+        return Question(kind, things, what=what.lower(), **shared)
+    if listing and len(_WORD.findall(rest)) <= 3 and _names(rest):
+        return Question("instances", (_wanted(rest, ("class",)),), **shared)
+    return Question("linked", tuple(_chunks(rest)), **shared)
+
+
+def _trimmed(text: str) -> str:
+    asked = " ".join(text.split())[:_MAX_QUESTION].strip(" ?!.")
+    for _ in range(4):
+        shorter = re.sub(rf"^(?:{LEADS})", "", asked, count=1, flags=re.I)
+        shorter = re.sub(rf"(?:{TAILS})$", "", shorter, count=1, flags=re.I).strip(" ?!.,")
+        if shorter == asked or not shorter:
+            break
+        asked = shorter
+    return asked
+
+
+def _names(text: str) -> bool:
+    """Say whether any word of a text can name something."""
+    return any(word.lower() not in STOP_WORDS for word in _WORD.findall(text))
+
+
+def _wanted(text: str, kinds: tuple[str, ...], needed: bool = True) -> Wanted:
+    text = text.strip(" ,;:")
+    quoted = _QUOTED.search(text)
+    if quoted:
+        return Wanted(text, ((quoted[1] or quoted[2]).strip(),), (), kinds, needed)
+    full = [text]
+    for shortened in (_ARTICLES, _BEFORE, _BEHIND, _WITHIN):
+        full.append(shortened.sub("", full[-1]))
+    full = list(dict.fromkeys(phrase for phrase in full if _names(phrase)))
+    parts = [part for part in _parts(full[-1] if full else text) if part not in full]
+    return Wanted(text, tuple(full), tuple(parts[:_MAX_PARTS]), kinds, needed)
+
+
+def _parts(text: str) -> list[str]:
+    """Give the runs of words that begin and end with a word that can name something."""
+    words = _WORD.findall(text)[:8]
+    parts = []
+    for length in range(len(words) - 1, 0, -1):
+        for start in range(len(words) - length + 1):
+            run = words[start : start + length]
+            if not {run[0].lower(), run[-1].lower()} & STOP_WORDS:
+                parts.append(" ".join(run))
+    return list(dict.fromkeys(parts))
+
+
+def _chunks(text: str) -> list[Wanted]:
+    """Cut a text of no known kind at its little words; each piece may name something."""
+    pieces: list[tuple[str, bool]] = []
+    for quoted in _QUOTED.finditer(text):
+        pieces.append((quoted[0], True))
+    run: list[str] = []
+    for word in [*_WORD.findall(_QUOTED.sub(" . ", text)), "the"]:
+        if word.lower() not in STOP_WORDS:
+            run.append(word)
+        elif run:
+            proper = any(re.search(r"[A-Z0-9:]", word) for word in run)
+            pieces.append((" ".join(run), proper))
+            run = []
+    everything = ("class", "property", "instance")
+    return [_wanted(piece, everything, proper) for piece, proper in pieces[:_MAX_CHUNKS]]
