@@ -89,6 +89,7 @@ def test_a_failing_cell_keeps_its_prints_and_the_run_goes_on(prov: Any) -> None:
     assert first.output == "before\n"
     assert "KeyError" in str(first.error)
     assert "line 2" in str(first.error)
+    assert "before" not in str(first.error)
     assert seen.events[-1]["metrics"]["code_errors"] == 1
 
 

@@ -45,6 +45,14 @@ class _RunOver(SandboxFailure):
     rlm_control = True
 
 
+class CellError(CodeExecutionError):
+    """What the LM reads of a failed cell; ``bare_message`` leaves out what was printed."""
+
+    def __init__(self, text: str, printed: str) -> None:
+        super().__init__(with_output(text, printed))
+        self.bare_message = text
+
+
 class _RecordedCells(ABC):
     """Runs cells under the method name by which DSPy's callbacks know them."""
 
@@ -200,10 +208,10 @@ class MontyInterpreter(_RecordedCells):
         except _Submitted as submitted:
             return FinalOutput(submitted.fields)
         except _Overflowed:
-            raise CodeExecutionError(
-                f"{with_output('', output.text)}The cell printed more than "
-                f"{self.limits.output_characters:,} characters; the rest is lost. Variables are "
-                "kept. Print less at a time."
+            raise CellError(
+                f"The cell printed more than {self.limits.output_characters:,} characters; the "
+                "rest is lost. Variables are kept. Print less at a time.",
+                output.text,
             ) from None
         except MontyError as error:
             raise self._failure(error, output.text) from None
@@ -226,7 +234,7 @@ class MontyInterpreter(_RecordedCells):
             return self._restarted(why.format(**asdict(self.limits)), text, printed)
         if isinstance(error, MontySyntaxError):
             return SyntaxError(text)
-        return CodeExecutionError(with_output(text, printed))
+        return CellError(text, printed)
 
     def _restarted(self, why: str, text: str, printed: str) -> Exception:
         session, self._session = self._session, None
@@ -239,12 +247,10 @@ class MontyInterpreter(_RecordedCells):
                 f"was stopped: {why}."
             )
             return SandboxFailure(self._ended or "")
-        return CodeExecutionError(
-            with_output(
-                f"{text}\nThe cell was stopped: {why}. The session was restarted: variables, "
-                "functions and imports of earlier cells are gone.",
-                printed,
-            )
+        return CellError(
+            f"{text}\nThe cell was stopped: {why}. The session was restarted: variables, "
+            "functions and imports of earlier cells are gone.",
+            printed,
         )
 
     def _check_usable(self) -> None:

@@ -26,9 +26,11 @@ def error_fields(error: BaseException | None) -> dict[str, str] | None:
     """Give an exception as the ``error`` field of an event: type, message, traceback."""
     if error is None:
         return None
+    # The sandbox tells a model what a cell printed before its error; events hold that apart.
+    bare = getattr(error, "bare_message", None)
     return {
         "type": type(error).__name__,
-        "message": quietly(lambda: str(error), "<message unavailable>"),
+        "message": bare or quietly(lambda: str(error), "<message unavailable>"),
         "traceback": "".join(traceback.format_exception(error)),
     }
 
