@@ -81,18 +81,21 @@ def check_query(
         raise QueryRejected(
             f"The query is {len(text)} characters long, more than {_MAX_CHARACTERS}. Shorten it."
         )
-    checked = _Check(text, prefixes, has_graph).run()
     resolved = _CODEPOINT.sub(lambda m: _char(m[1] or m[2]), text)
+    broken: QueryError | None = None
     if resolved != text:
         try:
             _Check(resolved, prefixes, has_graph).run()
         except QueryRejected:
             raise
         except QueryError as error:
-            raise QueryRejected(
-                "The code point escapes of the query change its structure. "
-                "Write the characters themselves."
-            ) from error
+            broken = error
+    checked = _Check(text, prefixes, has_graph).run()
+    if broken is not None:
+        raise QueryRejected(
+            "The code point escapes of the query change its structure. "
+            "Write the characters themselves."
+        ) from broken
     return checked
 
 
@@ -167,10 +170,10 @@ class _Check:
             elif kind == "var":
                 variables[text[1:]] = None
             elif kind == "name":
+                self._refuse_glued(i, len(size.brackets))
                 prefix = text.partition(":")[0]
                 if prefix not in self.declared and prefix not in used:
                     used[prefix] = self._namespace(prefix)
-                self._refuse_glued(i, len(size.brackets))
         if size.tokens > _MAX_TOKENS:
             raise QueryRejected(
                 f"The query has more than {_MAX_TOKENS} tokens outside lists of VALUES and IN. "
