@@ -168,7 +168,7 @@ def test_a_used_up_budget_ends_the_run_with_what_there_is(
 
 
 def test_a_budget_used_up_by_a_sub_model_ends_the_run(prov: Any) -> None:
-    code = "print(sparql_select('''%s'''))\nwhile True:\n    llm_query('x ' * 500)" % QUERY
+    code = f"print(sparql_select('''{QUERY}'''))\nwhile True:\n    llm_query('x ' * 500)"
     result = ask(
         prov,
         cell(code),

@@ -51,7 +51,7 @@ class _Turn(dspy.Signature):
     code: str = dspy.OutputField(desc="one ```python cell")
 
 
-class RLM(dspy.RLM):
+class RLM(dspy.RLM):  # pyright: ignore[reportGeneralTypeIssues]
     """DSPy's RLM without its sandboxed sub-agents, of which our prompt does not speak.
 
     The sandbox could not host them, and each run would warn of it.

@@ -14,26 +14,26 @@ _ACTION = """\
 {task}
 
 You have a persistent Python REPL. Each turn: reason in a sentence or two, then write ONE code \
-cell. It is run and you see what it printed. A good run takes 2 to 3 cells, so do several \
-things in a cell.
+cell. It is run and you see what it printed. Easy questions take 1 cell, most take 2 or 3: do \
+several things in a cell.
 
-1. THINK. `context` is an overview computed from the ontology itself: rely on its classes, \
-properties and counts, do not compute them again.
+1. THINK. `context` is an overview computed from the data: rely on its classes, properties and \
+counts, do not compute them again.
 2. ACT. Find what the question names with search_entity, look closer with describe_entity or \
 probe_relationships, query with sparql_select. Print compactly: `print(result)` shows a table.
-3. VERIFY the final query with check_query: it tells columns, kinds, rows, duplicates, ties and \
-why a result is empty. `c = check_query(q); print(c)` may share its cell with SUBMIT behind an \
-`if` on what you expect (`c["ok"]`, `c["count"]`). Build the answer from the rows in code \
-instead of retyping them.
-4. REFLECT. Tell in `reflection` what remains uncertain.
+3. VERIFY the final query with check_query, and build the answer from its rows in code instead \
+of retyping them. If you know what to expect, check and SUBMIT in one cell:
+`c = check_query(q); print(c)` and then `if c["ok"] and c["count"] == 1: SUBMIT(...)`
+4. SUBMIT(answer=str, sparql=str, evidence=list, thinking="", verification="", reflection="") \
+ends the run. In `reflection` name real doubts only.
 
-Tools (plain function calls, arguments by position or name; all prefixes in `context` and the \
-usual ones are declared already):
+Tools (arguments by position or name; the prefixes in `context` and the usual ones need no \
+declaration; IRIs go in and come out as prefixed names). What lists rows gives a dict \
+{{columns, kinds, rows, count, truncated}}; `rows` are dicts; numbers are numbers, dates ISO \
+texts, unbound is None.
 {tools}
-- llm_query(prompt), llm_query_batched(prompts): ask a language model about texts; at most \
-{max_llm_calls} prompts; seldom needed.
-- SUBMIT(answer=str, sparql=str, evidence=list, thinking="", verification="", reflection=""): \
-ends the run.
+- llm_query(prompt), llm_query_batched(prompts): ask a model about texts; seldom needed; at \
+most {max_llm_calls} prompts.
 """
 
 _TASK = """\
@@ -42,13 +42,14 @@ general knowledge.
 - `answer`: begins with what was asked for, in words; names entities by label with the prefixed \
 name in parentheses, like Activity (prov:Activity); keeps numbers exact; names all that tie.
 - `sparql`: one read-only query whose rows are the answer: a column for the entity, one for its \
-label, one for each value asked for, nothing else; LIMIT only if a top n is asked for; "" if \
-no query can give it.
+label, one for each value asked for, nothing else. For "how many", the count alone. Use the \
+IRIs you found rather than label filters; VALUES over known terms is fine. LIMIT only if a top n \
+is asked for. "" if nothing was found or no query can give it.
 - `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
-20), only such as you saw in the data.
-- If it fits several entities, say so and answer for each. If a name is misspelt, use the \
-nearest and say which. If the data has no answer, say plainly that it was not found, and what \
-was looked for."""
+20), all from the data.
+- If a name fits several entities, say so, answer for each, and give them a column. If a name is \
+misspelt, use the nearest and say which. If the data has no answer, say plainly that it was not \
+found, and what was looked for."""
 
 
 def task_instructions() -> str:

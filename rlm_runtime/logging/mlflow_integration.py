@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 __all__ = [
+    "enable_compilation_autolog",
     "end_mlflow_run",
     "log_artifacts",
     "log_run_metrics",
@@ -104,7 +105,7 @@ def setup_mlflow_tracking(
                 mlflow.set_experiment(experiment_id=experiment_id)
             run = mlflow.start_run(run_name=run_name, nested=active is not None)
         started.append(run.info.run_id)
-        _autolog(log_compilation)
+        _autolog(log_traces_from_compile=log_compilation)
     return bool(started), started[0] if started else None
 
 
@@ -285,7 +286,20 @@ def _no_run() -> ConfigurationError:
     )
 
 
-def _autolog(log_compilation: bool) -> None:
+def enable_compilation_autolog() -> bool:
+    """Have MLflow record what DSPy's optimizers compile, with traces; process-wide, as autolog is.
+
+    Returns:
+        Whether it worked.
+    """
+    with shielded("switch on MLflow's autologging of DSPy", advice=ADVICE) as outcome:
+        if import_mlflow() is None:
+            return False
+        _autolog(log_traces_from_compile=True)
+    return outcome.ok
+
+
+def _autolog(*, log_traces_from_compile: bool) -> None:
     dspy_flavor = importlib.import_module("mlflow.dspy")
     try:
         dspy_flavor.autolog(
@@ -293,13 +307,13 @@ def _autolog(log_compilation: bool) -> None:
             log_traces_from_eval=True,
             log_compiles=True,
             log_evals=True,
-            log_traces_from_compile=log_compilation,
+            log_traces_from_compile=log_traces_from_compile,
         )
     except RuntimeError as error:
         warn_once(
             "autolog from another thread",
             f"MLflow's autologging of DSPy is off; the run itself is on. DSPy says: {error} "
-            "Call setup_mlflow_tracking() in the thread that first configured DSPy.",
+            "Switch it on in the thread that first configured DSPy.",
         )
 
 
