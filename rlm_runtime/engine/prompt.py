@@ -87,8 +87,7 @@ def clip_lines(text: str, limit: int) -> str:
         row 0
         row 1
         row 2
-        [... 95 lines cut; print less ...]
-        row 98
+        [... 96 lines cut; print less ...]
         row 99
     """
     if len(text) <= limit:
