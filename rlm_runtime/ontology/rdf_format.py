@@ -52,13 +52,11 @@ _QUAD_LINE = re.compile(
     \s*(?P<graph><[^>\s]*>|_:\S+)?\s*\.\s*(?:\#.*)?""",
     re.X,
 )
+_JSONLD_KEYWORD = re.compile(rb'"@(?:context|id|graph|type)"')
 _NOT_RDF = (
-    (
-        re.compile(rb"^\s*(?:Prefix|Ontology|Class|ObjectProperty|Namespace):\s", re.M),
-        "OWL in Manchester syntax",
-    ),
-    (re.compile(rb"^\s*(?:Prefix|Ontology)\s*\(", re.M), "OWL in functional syntax"),
-    (re.compile(rb"^format-version:", re.M), "an OBO file"),
+    (re.compile(rb"(?:Prefix|Ontology|Namespace):\s"), "OWL in Manchester syntax"),
+    (re.compile(rb"(?:Prefix|Ontology)\s*\("), "OWL in functional syntax"),
+    (re.compile(rb"format-version:"), "an OBO file"),
 )
 _CONVERT = "Save it as Turtle or RDF/XML first, for example with Protégé or ROBOT."
 
@@ -114,13 +112,18 @@ def syntax_of(path: Path, head: bytes) -> Syntax:
     if b"\0" in head:
         raise OntologyError(f"{path} holds binary data, not RDF. Check that it is the right file.")
     body = head[_SKIPPED_LINES.match(head).end() :]  # pyright: ignore[reportOptionalMemberAccess]
-    if body.startswith(b"<") and (root := _xml_root(body)):
+    if body.startswith(b"<") and (root := _xml_root(body)) is not None:
         return _xml_syntax(path, root, head)
     # TriG and N3 graphs begin with { too, but no name in quotes follows.
     if re.match(rb'\{\s*["}]|\[\s*(?:\{\s*["}]|\]\s*\Z)', body):
+        if not _JSONLD_KEYWORD.search(head) and _suffix(path) != ".jsonld":
+            raise OntologyError(
+                f"{path} is JSON but not JSON-LD: it names no @context, @id, @graph or @type. "
+                "Check that it is the right file."
+            )
         return "jsonld"
     for pattern, what in _NOT_RDF:
-        if pattern.search(head[:4096]) and not re.search(rb"@prefix|^\s*PREFIX\s+\S*:\s*<", head):
+        if pattern.match(body):
             raise OntologyError(f"{path} is {what}, not RDF. {_CONVERT}")
     suffix = _suffix(path)
     lines = [line for line in body.split(b"\n")[:200] if line.strip() and line.strip()[:1] != b"#"]
@@ -134,16 +137,15 @@ def syntax_of(path: Path, head: bytes) -> Syntax:
 
 
 def _xml_root(body: bytes) -> bytes | None:
-    """Give the name of the root element, or None when this is not XML."""
+    """Give the name of the root element, b"" if it is too far away, or None if this is no XML."""
     begin = _XML_SKIPPED.match(body).end()  # pyright: ignore[reportOptionalMemberAccess]
     root = _XML_ROOT.match(body, begin)
-    if root is None:
-        return b"" if body[:5].lower() in (b"<?xml", b"<!doc") else None
-    # Turtle with relative IRIs begins like an element: <a> <b> <c> .
-    is_turtle = body.startswith(root[0] + b">") and re.match(
-        rb"\s*(?:<[^>]*>|[\w\-]*:\S+|a\s)\s*[<\"\w:\[(]", body[root.end() + 1 :]
-    )
-    return None if is_turtle and b":" not in root[1] and b"xmlns" not in body[:4096] else root[1]
+    if begin or body[:2] in (b"<?", b"<!"):
+        return root[1] if root else b""
+    # Turtle may begin with <a> or <a/b>, but an IRI holds no space.
+    if root and (body[root.end() :][:1].isspace() or root[1] == b"html"):
+        return root[1]
+    return None
 
 
 def _xml_syntax(path: Path, root: bytes, head: bytes) -> Syntax:
