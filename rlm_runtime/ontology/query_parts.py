@@ -1,18 +1,22 @@
-"""Take a query apart: the IRIs it names and the triple patterns that must match."""
+"""Take a query apart: the IRIs it names and the triple patterns that must match.
+
+It reads the tokens of queries that an engine has accepted. A SPARQL parser in Python would do,
+but rdflib's is not safe to use first from two threads at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from rdflib.plugins.sparql.parserutils import CompValue
+from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology.prefixes import PrefixMap
+from rlm_runtime.ontology.sparql_tokens import Token, tokens
 
-__all__ = ["Pattern", "QueryParts", "query_parts"]
+__all__ = ["RDF_TYPE", "Pattern", "QueryParts", "query_parts"]
 
-# Of these, only the first part must match for the query to have a solution.
-_FIRST_ONLY = frozenset({"LeftJoin", "Minus"})
+RDF_TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
+"""The predicate written ``a``, as it stands in patterns."""
 
 
 @dataclass(frozen=True)
@@ -39,86 +43,245 @@ class QueryParts:
     """The parts of a query.
 
     Attributes:
-        iris: IRIs in patterns, VALUES and filters, in full, without functions and datatypes.
-        patterns: The triple patterns outside OPTIONAL, UNION, MINUS, GRAPH and sub-queries'
-            negations: each of them must match.
+        iris: IRIs that its patterns, VALUES and filters name, in full, without functions and
+            datatypes.
+        patterns: The triple patterns outside OPTIONAL, UNION, MINUS, GRAPH, FILTER: each of them
+            must match. None when they are beyond this reader.
     """
 
     iris: tuple[str, ...]
     patterns: tuple[Pattern, ...]
 
 
-def query_parts(query: str, prefixes: Mapping[str, str]) -> QueryParts | None:
-    """Take a query apart; None when it is beyond rdflib's parser.
+class _Beyond(Exception):
+    """The query has a form that this reader does not know."""
+
+
+def query_parts(query: str, prefixes: Mapping[str, str]) -> QueryParts:
+    """Take a query apart.
 
     Args:
         query: A query that is known to run.
         prefixes: Prefix to namespace, for names whose prefix it does not declare.
 
+    Returns:
+        Its parts; without patterns, or empty, where it is beyond this reader.
+
     Example:
-        >>> parts = query_parts("SELECT * { ?x a ex:A OPTIONAL { ?x ex:p ?y } }", {"ex": "http://e/"})
-        >>> parts.iris[1:], len(parts.patterns)
-        (('http://e/A', 'http://e/p'), 1)
+        >>> names = {"ex": "http://e/"}
+        >>> parts = query_parts("SELECT * { ?x a ex:A OPTIONAL { ?x ex:p ?y } }", names)
+        >>> parts.iris, [pattern.object for pattern in parts.patterns]
+        (('http://e/A', 'http://e/p'), ['<http://e/A>'])
     """
-    from pyparsing import ParseBaseException
-    from rdflib.plugins.sparql.algebra import translateQuery
-    from rdflib.plugins.sparql.parser import parseQuery
-    from rdflib.plugins.sparql.sparql import SPARQLError
-    from rdflib.term import URIRef
-
     try:
-        algebra = translateQuery(parseQuery(query), initNs=dict(prefixes)).algebra
-    except (ParseBaseException, SPARQLError):
-        return None
-    iris: dict[str, None] = {}
-    for node in _nodes(algebra):
-        if isinstance(node, URIRef):
-            iris.setdefault(str(node))
-    triples = list(dict.fromkeys(_required(algebra)))
-    blank = {term: f"_:b{i}" for i, term in enumerate(_blank_nodes(triples))}
-    patterns = tuple(Pattern(*(blank.get(term) or term.n3() for term in t)) for t in triples)
-    return QueryParts(tuple(iris), patterns)
+        reader = _Reader(query, prefixes)
+        iris = reader.iris()
+    except (QueryError, _Beyond):
+        return QueryParts((), ())
+    try:
+        return QueryParts(iris, reader.patterns())
+    except _Beyond:
+        return QueryParts(iris, ())
 
 
-def _blank_nodes(triples: list[tuple[Any, Any, Any]]) -> list[Any]:
-    from rdflib.term import BNode
+class _Reader:
+    """One walk over the tokens of one query."""
 
-    return list(dict.fromkeys(term for t in triples for term in t if isinstance(term, BNode)))
+    def __init__(self, query: str, prefixes: Mapping[str, str]) -> None:
+        self._tokens = tokens(query)
+        self._at = 0
+        self._blank_nodes = 0
+        declared: dict[str, str] = {}
+        while self._word() in ("PREFIX", "BASE"):
+            if self._word() == "BASE":
+                raise _Beyond
+            declared[self._peek(1).text.removesuffix(":")] = self._peek(2).text[1:-1]
+            self._at += 3
+        self._names = PrefixMap({**prefixes, **declared})
+        self._describes = self._word() == "DESCRIBE"
 
+    def iris(self) -> tuple[str, ...]:
+        start = self._at if self._describes else self._where()
+        found: dict[str, None] = {}
+        for i in range(start, len(self._tokens)):
+            before = self._tokens[i - 1].text.upper() if i else ""
+            after = self._tokens[i + 1].text if i + 1 < len(self._tokens) else ""
+            is_iri = self._tokens[i].kind in ("iri", "name")
+            if is_iri and after != "(" and before not in ("^^", "FROM", "NAMED"):
+                found.setdefault(self._iri(self._tokens[i]))
+        return tuple(found)
 
-def _nodes(node: Any) -> Iterator[Any]:
-    """Walk the algebra in order; functions' names and paths' operators are not terms of it."""
-    from rdflib.paths import AlternativePath, InvPath, MulPath, NegatedPath, SequencePath
-    from rdflib.plugins.sparql.parserutils import CompValue
+    def patterns(self) -> tuple[Pattern, ...]:
+        self._at = self._where()
+        return tuple(dict.fromkeys(self._group())) if self._at < len(self._tokens) else ()
 
-    if isinstance(node, CompValue):
-        for key, value in node.items():
-            if key not in ("iri", "datatype", "datasetClause", "PV", "_vars"):
-                yield from _nodes(value)
-    elif isinstance(node, dict):
-        yield from _nodes(list(node.values()))
-    elif isinstance(node, SequencePath | AlternativePath):
-        yield from _nodes(list(node.args))
-    elif isinstance(node, InvPath):
-        yield from _nodes(node.arg)
-    elif isinstance(node, MulPath):
-        yield from _nodes(node.path)
-    elif isinstance(node, NegatedPath):
-        yield from _nodes(list(node.args))
-    elif isinstance(node, list | tuple):
-        for item in node:
-            yield from _nodes(item)
-    else:
-        yield node
+    def _where(self) -> int:
+        """Find the brace that opens the pattern, behind a template and the columns."""
+        at = self._at
+        while at < len(self._tokens):
+            text = self._tokens[at].text
+            if text == "{" and self._tokens[at - 1].text.upper() != "CONSTRUCT":
+                break
+            at = self._closing(at) + 1 if text in ("{", "(") else at + 1
+        return at
 
+    def _group(self) -> list[Pattern]:
+        """Read ``{ … }`` and give the patterns that must match."""
+        self._expect("{")
+        if self._word() == "SELECT":
+            end = self._closing(self._at - 1)
+            self._at = self._where()
+            found = self._group()
+            self._at = end + 1
+            return found
+        found = []
+        while (text := self._peek().text) != "}":
+            word = self._word()
+            if text == ".":
+                self._at += 1
+            elif text == "{":
+                found += self._group_or_union()
+            elif word in ("OPTIONAL", "MINUS", "GRAPH"):
+                self._at += 2 if word == "GRAPH" else 1
+                self._skip("{")
+            elif word in ("FILTER", "BIND", "VALUES"):
+                self._skip_condition()
+            elif word:
+                raise _Beyond
+            else:
+                found += self._statements()
+        self._at += 1
+        return found
 
-def _required(node: CompValue) -> Iterator[tuple[Any, Any, Any]]:
-    if node.name == "BGP":
-        yield from node.triples
-    elif node.name == "Join":
-        yield from _required(node.p1)
-        yield from _required(node.p2)
-    elif node.name in _FIRST_ONLY:
-        yield from _required(node.p1)
-    elif node.name not in ("Union", "Graph") and hasattr(node.get("p"), "name"):
-        yield from _required(node.p)
+    def _group_or_union(self) -> list[Pattern]:
+        found = self._group()
+        is_union = self._word() == "UNION"
+        while self._word() == "UNION":
+            self._at += 1
+            self._skip("{")
+        return [] if is_union else found
+
+    def _skip_condition(self) -> None:
+        """Skip FILTER, BIND or VALUES: words, names and variables up to the last bracket."""
+        is_values = self._word() == "VALUES"
+        self._at += 1
+        while self._peek().text not in ("(", "{"):
+            self._at += 1
+        if is_values and self._peek().text == "(":
+            self._skip("(")
+        self._skip(self._peek().text)
+
+    def _statements(self) -> list[Pattern]:
+        found: list[Pattern] = []
+        subject = self._node(found)
+        if self._peek().text not in (".", "}"):
+            self._predicates(subject, found)
+        return found
+
+    def _predicates(self, subject: str, found: list[Pattern]) -> None:
+        while True:
+            path = self._path()
+            while True:
+                found.append(Pattern(subject, path, self._node(found)))
+                if self._peek().text != ",":
+                    break
+                self._at += 1
+            while self._peek().text == ";":
+                self._at += 1
+            if self._peek().text in (".", "}", "]") or self._tokens[self._at - 1].text != ";":
+                return
+
+    def _path(self) -> str:
+        if self._peek().kind == "var":
+            self._at += 1
+            return self._tokens[self._at - 1].text
+        parts: list[str] = []
+        while True:
+            while self._peek().text in ("^", "!"):
+                parts.append(self._peek().text)
+                self._at += 1
+            end = self._closing(self._at) if self._peek().text == "(" else self._at
+            parts += [self._in_path(token) for token in self._tokens[self._at : end + 1]]
+            self._at = end + 1
+            while self._peek().text in ("*", "+", "?"):
+                parts.append(self._peek().text)
+                self._at += 1
+            if self._peek().text not in ("/", "|"):
+                return "".join(parts)
+            parts.append(self._peek().text)
+            self._at += 1
+
+    def _in_path(self, token: Token) -> str:
+        if token.kind in ("iri", "name"):
+            return f"<{self._iri(token)}>"
+        if token.kind == "word" and token.text == "a":
+            return RDF_TYPE
+        if token.kind != "mark":
+            raise _Beyond
+        return token.text
+
+    def _node(self, found: list[Pattern]) -> str:
+        """Read a subject or object; ``[ … ]`` adds its own patterns."""
+        token = self._peek()
+        self._at += 1
+        if token.kind in ("iri", "name"):
+            return f"<{self._iri(token)}>"
+        if token.text == "[":
+            self._blank_nodes += 1
+            name = f"_:part{self._blank_nodes}"
+            if self._peek().text != "]":
+                self._predicates(name, found)
+            self._expect("]")
+            return name
+        if token.kind == "string":
+            return token.text + self._literal_end()
+        if token.text in ("+", "-"):
+            return token.text + self._node(found)
+        is_boolean = token.kind == "word" and token.text.lower() in ("true", "false")
+        if is_boolean or token.kind in ("var", "bnode", "number"):
+            # The reader of numbers takes in a full stop: "5." ends a statement.
+            return token.text.removesuffix(".")
+        raise _Beyond
+
+    def _literal_end(self) -> str:
+        token = self._peek()
+        if token.kind == "tag":
+            self._at += 1
+            return token.text
+        if token.text == "^^":
+            self._at += 2
+            return f"^^<{self._iri(self._tokens[self._at - 1])}>"
+        return ""
+
+    def _iri(self, token: Token) -> str:
+        return self._names.expand(token.text)
+
+    def _word(self) -> str:
+        token = self._tokens[self._at] if self._at < len(self._tokens) else None
+        is_keyword = token and token.kind == "word" and token.text.lower() not in ("true", "false")
+        return token.text.upper() if token and is_keyword else ""
+
+    def _peek(self, ahead: int = 0) -> Token:
+        if self._at + ahead >= len(self._tokens):
+            raise _Beyond
+        return self._tokens[self._at + ahead]
+
+    def _expect(self, text: str) -> None:
+        if self._peek().text != text:
+            raise _Beyond
+        self._at += 1
+
+    def _skip(self, opening: str) -> None:
+        if self._peek().text != opening:
+            raise _Beyond
+        self._at = self._closing(self._at) + 1
+
+    def _closing(self, opening: int) -> int:
+        """Find the bracket that closes the one at a place."""
+        depth = 0
+        for i in range(opening, len(self._tokens)):
+            if self._tokens[i].kind == "mark":
+                depth += (self._tokens[i].text in "({[") - (self._tokens[i].text in ")}]")
+            if depth == 0:
+                return i
+        raise _Beyond

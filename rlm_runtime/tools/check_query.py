@@ -9,7 +9,7 @@ from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, with_sort_values
 from rlm_runtime.tools.values import count_rows, tabulate
-from rlm_runtime.tools.why_empty import finds_nothing, why_empty
+from rlm_runtime.tools.why_empty import why_empty
 
 __all__ = ["query_report"]
 
@@ -41,9 +41,8 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
     repeated = Counter(rows.terms)
     duplicates = len(rows.terms) - len(repeated)
     ties, chance = _past_the_limit(ontology, query, rows, timeout)
-    warnings: list[str] = []
-    if finds_nothing(rows):
-        warnings.append(why_empty(ontology, query))
+    empty = why_empty(ontology, query, rows)
+    warnings = [empty] if empty else []
     if duplicates:
         warnings.append(f"{duplicates} rows repeat another row; SELECT DISTINCT drops them.")
     if ties:

@@ -30,6 +30,7 @@ _TOLD_IN = {
     "class": frozenset({_FIRST, _TYPE, _SUBCLASS, _RDFS + "domain", _RDFS + "range"}),
     "property": frozenset({_FIRST, _INVERSE, _RDFS + "subPropertyOf"}),
 }
+_MAX_LABELS = 10
 # A domain or range is a class, or a union of classes.
 _OR_MEMBER = "(owl:unionOf/rdf:rest*/rdf:first)?"
 _PREFIXES = (
@@ -133,8 +134,11 @@ def _head(ontology: Ontology, said: Description, blanks: Mapping[str, str]) -> d
     return {
         "iri": ontology.compact(said.iri),
         "kind": said.kind or "only mentioned",
-        "label": labels[0].value if labels else None,
-        "other_labels": [f"{t.value}@{t.language}" if t.language else t.value for t in labels[1:]],
+        "label": cell(ontology, labels[0]) if labels else None,
+        "other_labels": [
+            f"{cell(ontology, t)}{f'@{t.language}' if t.language else ''}"
+            for t in labels[1 : _MAX_LABELS + 1]
+        ],
         "comment": cell(ontology, comments[0]) if comments else None,
         "types": _texts(ontology, said.outgoing.get(_TYPE, ()), blanks),
     }
@@ -153,9 +157,8 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
     ):
         if prop and domain:
             group = own if f"<{domain.value}>" == this else inherited
-            group.setdefault(compact(prop.value), []).append(
-                compact(target.value) if target else ""
-            )
+            ranges = group.setdefault(compact(prop.value), [])
+            ranges.extend([compact(target.value)] if target else [])
     predicates = asked.terms(
         f"SELECT ?p (COUNT(DISTINCT ?x) AS ?n) WHERE {{ ?x a {this} ; ?p ?o "
         "FILTER(?p != rdf:type) } GROUP BY ?p ORDER BY DESC(?n) ?p"

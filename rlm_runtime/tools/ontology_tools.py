@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any, get_args
 
@@ -9,13 +10,21 @@ from rlm_runtime.ontology.protocol import EntityKind, Ontology
 from rlm_runtime.tools.check_query import query_report
 from rlm_runtime.tools.describe import entity_report
 from rlm_runtime.tools.relationships import DIRECTIONS, relationship_table
-from rlm_runtime.tools.values import bounded_limit, count_rows, join_notes, resolve, tabulate
-from rlm_runtime.tools.why_empty import finds_nothing, why_empty
+from rlm_runtime.tools.values import (
+    MAX_RESULT,
+    bounded_limit,
+    count_rows,
+    join_notes,
+    resolve,
+    tabulate,
+)
+from rlm_runtime.tools.why_empty import why_empty
 
 __all__ = ["make_ontology_tools"]
 
 _KINDS = ("any", *get_args(EntityKind))
 _MAX_MATCHES = 50
+_MAX_LABEL = 120
 _MAX_STATEMENTS = 200
 _MAX_ROWS = 1000
 
@@ -50,9 +59,8 @@ def make_ontology_tools(
 
         A class: also its hierarchy, properties and instances. A property: domain, range, uses.
         """
-        bound, note = bounded_limit(limit, _MAX_STATEMENTS)
-        report = entity_report(ontology, resolve(ontology, iri), bound, timeout)
-        return {**report, **join_notes(report.get("note"), note)}
+        full = resolve(ontology, iri)
+        return _fitting(lambda bound: entity_report(ontology, full, bound, timeout), limit)
 
     def probe_relationships(
         iri: str, predicate: str | None = None, direction: str = "both", limit: int = 15
@@ -65,11 +73,12 @@ def make_ontology_tools(
             raise ValueError(
                 f"direction must be one of {', '.join(DIRECTIONS)}, not {direction!r}."
             )
-        bound, note = bounded_limit(limit, _MAX_STATEMENTS)
-        subject = resolve(ontology, iri)
+        full = resolve(ontology, iri)
         link = resolve(ontology, predicate) if predicate is not None else None
-        table = relationship_table(ontology, subject, link, direction, bound, timeout)
-        return {**table, **join_notes(table.get("note"), note)}
+        return _fitting(
+            lambda bound: relationship_table(ontology, full, link, direction, bound, timeout),
+            limit,
+        )
 
     def sparql_select(query: str, limit: int = 100) -> dict[str, Any]:
         """Run a read-only SPARQL query; prefixes are predeclared. IRIs are prefixed names.
@@ -104,7 +113,7 @@ def _search_table(ontology: Ontology, query: str, limit: int, kind: str) -> dict
     rows = [
         {
             "iri": ontology.compact(match.iri),
-            "label": match.label,
+            "label": match.label[:_MAX_LABEL],
             "kind": match.kind,
             "match": match.rank
             if match.matched == match.label
@@ -147,5 +156,21 @@ def _select_table(ontology: Ontology, query: str, limit: int, timeout: float) ->
             f"Cut at limit={bound}: raise it (at most {_MAX_ROWS}), or count, group or filter "
             "in SPARQL."
         )
-    empty = why_empty(ontology, query) if finds_nothing(rows) else None
+    empty = why_empty(ontology, query, rows)
     return {**table, **join_notes(more, table.get("note"), note, empty)}
+
+
+def _fitting(make: Callable[[int], dict[str, Any]], limit: int) -> dict[str, Any]:
+    """Make a result, with a lower limit when it would be longer than MAX_RESULT as JSON.
+
+    Args:
+        make: Makes the result for a limit.
+        limit: The limit to begin with; a note on it is added when it is above the maximum.
+    """
+    bound, note = bounded_limit(limit, _MAX_STATEMENTS)
+    result = make(bound)
+    while len(json.dumps(result, ensure_ascii=False)) > MAX_RESULT and bound > 1:
+        bound //= 2
+        note = f"Cut to limit={bound}, to stay below {MAX_RESULT} characters."
+        result = make(bound)
+    return {**result, **join_notes(result.get("note"), note)}

@@ -49,13 +49,11 @@ def cell(ontology: Ontology, term: Term | None) -> Plain:
 
 def column_kinds(ontology: Ontology, terms: Sequence[Term | None]) -> str:
     """Name the kind of a column: one kind, ``mixed(…)``, or ``unbound`` when it has no value."""
-    kinds = list(
-        dict.fromkeys(kind_of(term, ontology.compact) for term in terms if term is not None)
-    )
+    kinds = sorted({kind_of(term, ontology.compact) for term in terms if term is not None})
     if len(kinds) <= 1:
         return kinds[0] if kinds else "unbound"
     more = ", …" if len(kinds) > 4 else ""
-    return f"mixed({', '.join(sorted(kinds)[:4])}{more})"
+    return f"mixed({', '.join(kinds[:4])}{more})"
 
 
 def join_notes(*notes: str | None) -> dict[str, str]:

@@ -7,44 +7,37 @@ import time
 
 from rlm_runtime.errors import QueryError, QueryTimeout
 from rlm_runtime.ontology.protocol import Ontology, Rows
-from rlm_runtime.ontology.query_parts import Pattern, query_parts
+from rlm_runtime.ontology.query_parts import RDF_TYPE, Pattern, query_parts
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.text import local_name
 from rlm_runtime.tools.values import occurs, suggestions
 
-__all__ = ["finds_nothing", "why_empty"]
+__all__ = ["why_empty"]
 
 _BUDGET = 4.0
 _MAX_PATTERNS = 12
-_RDF_TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
 _SUBCLASS = "<http://www.w3.org/2000/01/rdf-schema#subClassOf>"
 _IRI = re.compile(r"<([^<>\s]*)>")
 
 
-def finds_nothing(rows: Rows) -> bool:
-    """Say whether a result is empty: no rows, ASK false, or one row of nothing but zeros.
-
-    A count over a misspelt class is one row with a 0, and looks like a fact.
-    """
-    if not rows.terms:
-        return True
-    values = [term.plain if term else None for term in rows.terms[0]]
-    return len(rows.terms) == 1 and all(value in (0, None, "") for value in values)
-
-
-def why_empty(ontology: Ontology, query: str) -> str:
+def why_empty(ontology: Ontology, query: str, rows: Rows) -> str | None:
     """Explain an empty result as far as a few small queries can, within four seconds.
+
+    Empty are no rows, an ASK that is false, and one row of nothing but zeros: a count over a
+    misspelt class looks like a fact.
 
     Args:
         ontology: What was asked.
-        query: A query that ran and found nothing.
+        query: A query that ran.
+        rows: What it gave.
 
     Returns:
-        A sentence or a few; never empty.
+        A sentence or a few; None when the result is not empty, or is a zero with no reason to
+        doubt it.
     """
+    if not _finds_nothing(rows):
+        return None
     parts = query_parts(query, ontology.prefixes)
-    if parts is None:
-        return "Nothing matches."
     search = _Search(ontology)
     try:
         unknown = [iri for iri in parts.iris if not search.occurs(iri)]
@@ -54,11 +47,21 @@ def why_empty(ontology: Ontology, query: str) -> str:
                 f"{suggestions(ontology, local_name(iri))}"
                 for iri in unknown[:3]
             )
-        return search.pattern_that_fails(parts.patterns[:_MAX_PATTERNS])
+        reason = search.pattern_that_fails(parts.patterns[:_MAX_PATTERNS])
     except QueryTimeout:
         return "Nothing matches; finding out why took too long."
     except QueryError as error:
         return f"Nothing matches; finding out why failed: {error}"
+    if reason or (rows.terms and rows.form == "SELECT"):
+        return reason
+    if parts.patterns:
+        return "All triple patterns match together; a FILTER, VALUES or HAVING takes all away."
+    return "Nothing matches."
+
+
+def _finds_nothing(rows: Rows) -> bool:
+    values = [term.plain if term else None for term in rows.terms[0]] if rows.terms else []
+    return len(rows.terms) <= 1 and all(value in (0, None, "") for value in values)
 
 
 class _Search:
@@ -71,7 +74,8 @@ class _Search:
     def occurs(self, iri: str) -> bool:
         return occurs(self._ontology, iri, timeout=self._left())
 
-    def pattern_that_fails(self, patterns: tuple[Pattern, ...]) -> str:
+    def pattern_that_fails(self, patterns: tuple[Pattern, ...]) -> str | None:
+        """Name the first pattern that matches nothing, alone or with those before it."""
         for pattern in patterns:
             if not self._holds(pattern.text):
                 hint = self._hint(pattern)
@@ -80,21 +84,19 @@ class _Search:
         for count in range(2, len(patterns) + 1):
             if not self._holds(" ".join(p.text for p in patterns[:count])):
                 last = patterns[count - 1]
-                users = self._sample(f"?s {last.predicate} ?o . ?s {_RDF_TYPE} ?v")
+                users = self._sample(f"?s {last.predicate} ?o . ?s {RDF_TYPE} ?v")
                 return (
                     f"Each triple pattern matches alone, but `{self._shown(last)}` matches nothing "
                     "together with those before it."
                     + (f" Its subjects are of {users}." if users else "")
                 )
-        if patterns:
-            return "All triple patterns match together; a FILTER, VALUES or HAVING takes all away."
-        return "Nothing matches."
+        return None
 
     def _hint(self, pattern: Pattern) -> str:
         """Say what is there instead of what the pattern asks for."""
         subject, predicate, target = pattern.subject, pattern.predicate, pattern.object
-        if predicate == _RDF_TYPE and not target.startswith("?"):
-            if self._holds(f"?s {_RDF_TYPE}/{_SUBCLASS}* {target} ."):
+        if predicate == RDF_TYPE and not target.startswith("?"):
+            if self._holds(f"?s {RDF_TYPE}/{_SUBCLASS}* {target} ."):
                 return "but subclasses have instances: use `a/rdfs:subClassOf*` instead of `a`."
             return " (it has no instances)."
         if not predicate.startswith("<"):
