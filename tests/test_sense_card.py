@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlm_runtime.errors import QueryTimeout
 from rlm_runtime.ontology import open_ontology
-from rlm_runtime.ontology.protocol import Ontology
+from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.ontology.sense_card import make_sense_card
 
 PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
@@ -198,6 +199,28 @@ def test_classes_in_a_circle(tmp_path: Path) -> None:
     card = card_of(tmp_path, "ex:A rdfs:subClassOf ex:B . ex:B rdfs:subClassOf ex:A .")
     assert "ex:A > ex:B" in card
     assert "ex:B > ex:A" in card
+
+
+class Hasty:
+    """A real ontology that has no time for grouping."""
+
+    def __init__(self, ontology: Ontology) -> None:
+        self._ontology = ontology
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ontology, name)
+
+    def select(self, query: str, **options: float) -> Rows:
+        if "COUNT" in query:
+            raise QueryTimeout("too slow")
+        return self._ontology.select(query, **options)  # type: ignore[arg-type]
+
+
+def test_what_could_not_be_counted_is_said_and_never_called_zero(shop: Ontology) -> None:
+    card = make_sense_card(Hasty(shop))  # type: ignore[arg-type]
+    assert "uncounted triples" in card
+    assert "uncounted instances" in card
+    assert "Not found out: predicates (QueryTimeout)" in card
 
 
 def test_many_classes_are_named_and_counted(tmp_path: Path) -> None:

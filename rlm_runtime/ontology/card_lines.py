@@ -80,11 +80,13 @@ class _Card:
             comment = f"{comment[:room].rsplit(' ', 1)[0]} …" if room else ""
         about = ". ".join(text.rstrip(".") for text in (facts.title, comment) if text) or "no title"
         sort = " and ".join(facts.declared) or "RDF without a declared schema"
-        instances = f"{facts.individuals:,} instances" if facts.individuals else "no instances"
+        triples = "uncounted" if facts.triples is None else f"{facts.triples:,}"
+        instances = "uncounted" if facts.individuals is None else f"{facts.individuals:,}"
+        instances = "no" if instances == "0" else instances
         return [
             f"{self._ontology.name}: {about}{'' if about.endswith('…') else '.'}",
-            f"{sort}; {facts.triples:,} triples, {len(facts.classes):,} classes, "
-            f"{len(facts.properties):,} properties, {instances}.",
+            f"{sort}; {triples} triples, {len(facts.classes):,} classes, "
+            f"{len(facts.properties):,} properties, {instances} instances.",
             self._prefixes(),
             f"Labels: {self._texts(facts.naming)}. Comments: {self._texts(facts.commenting)}.",
         ]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from rlm_runtime.ontology.card_facts import gather_card_facts
 from rlm_runtime.ontology.card_lines import Detail, card_lines
+from rlm_runtime.ontology.card_queries import gather_card_facts
 from rlm_runtime.ontology.card_templates import working_queries
 from rlm_runtime.ontology.protocol import Ontology
 
