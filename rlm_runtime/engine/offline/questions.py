@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rlm_runtime.engine.offline_patterns import (
+from rlm_runtime.engine.offline.patterns import (
     BEYOND,
     GENERIC,
     KINDS,
@@ -47,14 +47,12 @@ class Wanted:
         full: Phrases that stand for the whole of it, best first.
         parts: Shorter phrases, each naming perhaps a part of it.
         kinds: The kinds of entity that it may be, likeliest first.
-        needed: Whether there is no answer when this is not found.
     """
 
     text: str
     full: tuple[str, ...]
     parts: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ("class", "property", "instance")
-    needed: bool = True
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,7 @@ class Question:
     """A question as far as the rules understand it.
 
     Attributes:
-        kind: A key of ``offline_patterns.KINDS``.
+        kind: A key of ``patterns.KINDS``.
         wanted: What it names: x first, then y, or in the question's order.
         count: True when the number is asked for.
         indirect: True when the whole hierarchy is asked for, not just its next step.
@@ -93,10 +91,11 @@ def read_question(text: str) -> Question:
     beyond = re.search(BEYOND, asked, re.I)
     counted = _COUNT.match(asked)
     listed = None if counted else _LIST.match(asked)
-    rest = asked[(counted or listed).end() :] if counted or listed else asked
+    begin = counted or listed
+    rest = asked[begin.end() :] if begin else asked
     there = re.search(THERE, rest, re.I)
     rest = rest[: there.start()] if there else rest
-    listing = bool(counted or listed or there)
+    listing = bool(begin or there)
     if listing:
         rest = _ARTICLES.sub("", re.sub(r"^(?:what|which) ", "", rest, flags=re.I))
     shared = {
@@ -139,17 +138,17 @@ def _names(text: str) -> bool:
     return any(word.lower() not in STOP_WORDS for word in _WORD.findall(text))
 
 
-def _wanted(text: str, kinds: tuple[str, ...], needed: bool = True) -> Wanted:
+def _wanted(text: str, kinds: tuple[str, ...]) -> Wanted:
     text = text.strip(" ,;:")
     quoted = _QUOTED.search(text)
     if quoted:
-        return Wanted(text, ((quoted[1] or quoted[2]).strip(),), (), kinds, needed)
+        return Wanted(text, ((quoted[1] or quoted[2]).strip(),), (), kinds)
     full = [text]
     for shortened in (_ARTICLES, _BEFORE, _BEHIND, _WITHIN):
         full.append(shortened.sub("", full[-1]))
     full = list(dict.fromkeys(phrase for phrase in full if _names(phrase)))
     parts = [part for part in _parts(full[-1] if full else text) if part not in full]
-    return Wanted(text, tuple(full), tuple(parts[:_MAX_PARTS]), kinds, needed)
+    return Wanted(text, tuple(full), tuple(parts[:_MAX_PARTS]), kinds)
 
 
 def _parts(text: str) -> list[str]:
@@ -166,16 +165,12 @@ def _parts(text: str) -> list[str]:
 
 def _chunks(text: str) -> list[Wanted]:
     """Cut a text of no known kind at its little words; each piece may name something."""
-    pieces: list[tuple[str, bool]] = []
-    for quoted in _QUOTED.finditer(text):
-        pieces.append((quoted[0], True))
+    pieces = [quoted[0] for quoted in _QUOTED.finditer(text)]
     run: list[str] = []
-    for word in [*_WORD.findall(_QUOTED.sub(" . ", text)), "the"]:
+    for word in [*_WORD.findall(_QUOTED.sub(" the ", text)), "the"]:
         if word.lower() not in STOP_WORDS:
             run.append(word)
         elif run:
-            proper = any(re.search(r"[A-Z0-9:]", word) for word in run)
-            pieces.append((" ".join(run), proper))
+            pieces.append(" ".join(run))
             run = []
-    everything = ("class", "property", "instance")
-    return [_wanted(piece, everything, proper) for piece, proper in pieces[:_MAX_CHUNKS]]
+    return [_wanted(piece, ("class", "property", "instance")) for piece in pieces[:_MAX_CHUNKS]]

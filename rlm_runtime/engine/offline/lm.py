@@ -9,9 +9,10 @@ from typing import Any
 import dspy
 from dspy.lm15 import Message, Request, Response, TextPart, Usage, response_to_events
 
-from rlm_runtime.engine.offline_plans import answer_cell
-from rlm_runtime.engine.offline_questions import read_question
-from rlm_runtime.engine.offline_search import read_findings, search_cell
+from rlm_runtime.engine.offline.notes import failed
+from rlm_runtime.engine.offline.plans import answer_cell
+from rlm_runtime.engine.offline.questions import read_question
+from rlm_runtime.engine.offline.search import read_findings, search_cell
 
 __all__ = ["OfflineLM"]
 
@@ -90,15 +91,18 @@ def _reply(system: str, prompt: str) -> str:
     if not wanted:
         return _CANNOT
     types = dict(re.findall(r"`(\w+)` \(([^)]*)\)", system))
-    return _formatted({name: _filler(name, types.get(name, "str")) for name in wanted})
+    return _formatted({name: _filler(types.get(name, "str")) for name in wanted})
 
 
 def _turn(query: str, history: str) -> tuple[str, str]:
     question = read_question(query)
-    cells = re.findall(r"^Cell \d+:", history, re.M)
+    findings = read_findings(history)
+    cells = len(re.findall(r"^Cell \d+:", history, re.M))
     if not cells:
         return f"I read this as a question of the kind “{question.kind}”.", search_cell(question)
-    return answer_cell(question, read_findings(history))
+    if cells == 1 and (findings.done or findings.matches):
+        return answer_cell(question, findings)
+    return failed(history)
 
 
 def _sections(prompt: str) -> dict[str, str]:
@@ -114,7 +118,7 @@ def _fields_wanted(prompt: str) -> list[str]:
     return [n for n in _REQUESTED.findall(tail) if n != "completed"] if marker else []
 
 
-def _filler(name: str, kind: str) -> str:
+def _filler(kind: str) -> str:
     if kind.startswith(("list", "List", "tuple", "set")):
         return "[]"
     if kind.startswith(("dict", "Dict")):

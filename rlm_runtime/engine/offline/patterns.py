@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 __all__ = [
     "BEYOND",
     "GENERIC",
@@ -62,9 +64,18 @@ _HAVE = r"(?:do|does|can|may|should|must)"
 _WHAT = r"(?:what|which|who)(?:'s)?"
 
 LANGUAGES = {
-    "english": "en", "german": "de", "french": "fr", "spanish": "es", "italian": "it",
-    "dutch": "nl", "portuguese": "pt", "polish": "pl", "russian": "ru", "chinese": "zh",
-    "japanese": "ja", "arabic": "ar",
+    "english": "en",
+    "german": "de",
+    "french": "fr",
+    "spanish": "es",
+    "italian": "it",
+    "dutch": "nl",
+    "portuguese": "pt",
+    "polish": "pl",
+    "russian": "ru",
+    "chinese": "zh",
+    "japanese": "ja",
+    "arabic": "ar",
 }
 """Names of languages and their tags."""
 
@@ -184,6 +195,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
         rf"^what (?:does|do) {_X} (?:mean|stand for|denote|represent|describe"
         r"|refer to|do)$",
     ),
+    ("instances", rf"^who are {_X}$"),
     (
         "definition",
         rf"^{_WHAT}(?: is| are| was| were|(?<='s))(?: meant by)? {_X}"
@@ -193,7 +205,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
 )
 """Kind of question and regular expression; ``x`` and ``y`` name the things asked about."""
 
-THERE = r"(?: (?:are|is))? (?:there|exist(?:s|ing)?)$"
+THERE = r"(?:(?: (?:are|is))? (?:there|exist(?:s|ing)?)| do(?:es)? (?:we|you|it|they) have)$"
 """Endings of a question for all that there is of something."""
 
 LEADS = (
@@ -227,6 +239,13 @@ GENERIC = (
 """Nouns put before or after a name to say what it names."""
 
 STOP_WORDS = frozenset(
-    ["a", "about", "all", "am", "an", "and", "any", "are", "as", "at", "be", "been", "being", "by", "can", "could", "did", "do", "does", "each", "every", "for", "from", "had", "has", "have", "her", "his", "how", "i", "if", "in", "is", "it", "its", "list", "many", "may", "me", "much", "must", "my", "name", "of", "on", "one", "or", "our", "s", "shall", "she", "should", "show", "some", "such", "that", "the", "their", "them", "then", "there", "these", "they", "this", "those", "to", "us", "was", "we", "were", "what", "when", "where", "which", "who", "whom", "whose", "will", "with", "would", "you", "your"]
+    re.findall(
+        r"\w+",
+        "a about all am an and any are as at be been being by can could did do does each every "
+        "for from had has have her his how i if in is it its list many may me much must my name "
+        "of on one or our s shall she should show some such that the their them then there these "
+        "they this those to us was we were what when where which who whom whose will with would "
+        "you your",
+    )
 )
 """Words that name nothing by themselves."""

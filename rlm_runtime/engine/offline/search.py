@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 
-from rlm_runtime.engine.offline_patterns import GENERIC, STOP_WORDS
-from rlm_runtime.engine.offline_questions import Question, Wanted
+from rlm_runtime.engine.offline.patterns import GENERIC, STOP_WORDS
+from rlm_runtime.engine.offline.questions import Question, Wanted
 from rlm_runtime.ontology.text import local_name, search_key, words
 
 __all__ = [
@@ -59,18 +59,6 @@ ROLES: dict[str, tuple[str, ...]] = {
 
 _SEARCH = """\
 import json
-wanted = {wanted}
-best = None
-for number, (phrases, parts, kind) in enumerate(wanted):
-    for phrase in phrases + parts:
-        found = search_entity(phrase, 8, kind)["rows"] or search_entity(phrase, 8)["rows"]
-        for m in found:
-            print("match", json.dumps([number, phrase, m["iri"], m["kind"], m["match"], \
-m["label"], m["types"]]))
-        if found and found[0]["match"].startswith("exact"):
-            best = best or found[0]["iri"]
-            if phrase in phrases:
-                break
 in_use = \"\"\"SELECT ?role ?predicate WHERE {{
   VALUES (?role ?predicate) {{
 {roles}
@@ -79,6 +67,20 @@ in_use = \"\"\"SELECT ?role ?predicate WHERE {{
 }}\"\"\"
 for row in sparql_select(in_use)["rows"]:
     print("uses", row["role"], row["predicate"])
+wanted = {wanted}
+best = None
+for number, (phrases, parts, kind) in enumerate(wanted):
+    for phrase in phrases + parts:
+        found = search_entity(phrase, 6, kind)["rows"] or search_entity(phrase, 6)["rows"]
+        for m in found:
+            if phrase in phrases or m["match"][:3] != "any":
+                print("match", json.dumps([number, phrase, m["iri"], m["kind"], m["match"], \
+m["label"], m["types"]]))
+        if found and found[0]["match"][:5] == "exact":
+            best = best or found[0]["iri"]
+            if phrase in phrases:
+                break
+print("searched", len(wanted))
 if best:
     print(describe_entity(best, 15))"""
 
@@ -132,10 +134,12 @@ class Findings:
     Attributes:
         matches: For each thing wanted, by its number, what was found.
         uses: For each role, the predicates in use.
+        done: Whether the search came to its end.
     """
 
     matches: dict[int, list[Found]] = field(default_factory=dict)
     uses: dict[str, list[str]] = field(default_factory=dict)
+    done: bool = False
 
 
 def read_findings(history: str) -> Findings:
@@ -146,7 +150,7 @@ def read_findings(history: str) -> Findings:
         >>> findings.matches[0][0].shown
         'A (e:A)'
     """
-    findings = Findings()
+    findings = Findings(done=re.search(r"^searched \d+$", history, re.M) is not None)
     for line in history.splitlines():
         word, _, rest = line.partition(" ")
         if word == "match":
@@ -196,11 +200,11 @@ class Choice:
 
 def choose(wanted: Wanted, matches: Sequence[Found]) -> Choice:
     """Take the words for an entity, all of them, or else for none."""
-    for phrase in wanted.full:
-        best = _best([m for m in matches if m.phrase == phrase], wanted.kinds)
-        if best:
-            same, others = best
-            return Choice(wanted, same, others, inexact=_level(same[0]) > 0)
+    whole = [m for m in matches if m.phrase in wanted.full]
+    best = _best(sorted(whole, key=lambda m: wanted.full.index(m.phrase)), wanted.kinds)
+    if best:
+        same, others = best
+        return Choice(wanted, same, others, inexact=_level(same[0]) > 0)
     picked, unknown = _cover(wanted, matches)
     if picked and not unknown:
         order = {"instance": 0, "property": 1, "class": 2}
@@ -234,8 +238,12 @@ def _best(
         return tuple(alike[:1]), ()
     kind = min((m.kind for m in fitting), key=kinds.index)
     same = [m for m in fitting if m.kind == kind]
-    # Names that only resemble the words are guesses: one is enough.
-    same = same if level == 0 else same[:1]
+    # Of names that hold the words and more, those with the least more; of misspelt ones, one.
+    if level == 1:
+        least = min(len(words(m.matched)) for m in same)
+        same = [m for m in same if len(words(m.matched)) == least]
+    elif level == 2:
+        same = same[:1]
     others = [m for m in alike if m.kind != kind] if level == 0 else []
     return tuple(_unique(same)[:5]), tuple(_unique(others)[:3])
 
@@ -250,8 +258,11 @@ def _level(found: Found) -> int:
         set(asked) <= set(words(text)) and len(words(text)) <= 2 * len(asked) for text in texts
     ):
         return 1
-    alike = SequenceMatcher(None, search_key(found.phrase), search_key(found.matched)).ratio()
-    return 2 if alike >= 0.85 else 3
+    if len(asked) != len(words(found.matched)) and " " in found.phrase:
+        return 3
+    key = search_key(found.phrase)
+    alike = SequenceMatcher(None, key, search_key(found.matched)).ratio()
+    return 2 if alike >= 0.85 and len(key) > 4 else 3
 
 
 def _cover(wanted: Wanted, matches: Sequence[Found]) -> tuple[list[tuple[Found, ...]], list[str]]:

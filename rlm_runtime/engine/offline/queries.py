@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Listing", "Vocabulary", "hierarchy", "listings", "of_all", "related"]
+__all__ = ["Listing", "Vocabulary", "hierarchy", "in_english", "listings", "of_all", "related"]
 
 _META = (
     "owl:Class rdfs:Class rdfs:Datatype rdf:Property owl:ObjectProperty owl:DatatypeProperty "
@@ -50,6 +50,17 @@ class Listing:
     by: str = ""
     heading: str = ""
     own: str = ""
+
+
+def in_english(variable: str, otherwise: str = "") -> str:
+    """Give the filter that keeps English and untagged texts, and what ``otherwise`` holds for.
+
+    Example:
+        >>> in_english("name")
+        'FILTER(LANG(?name) = "" || LANGMATCHES(LANG(?name), "en"))'
+    """
+    first = f"{otherwise} || " if otherwise else ""
+    return f'FILTER({first}LANG(?{variable}) = "" || LANGMATCHES(LANG(?{variable}), "en"))'
 
 
 class Vocabulary:
@@ -97,7 +108,7 @@ class Vocabulary:
             f"SELECT ?entity (MIN(STR(?name)) AS ?label){more} WHERE {{\n"
             f"  {pattern}\n  FILTER(isIRI(?entity))\n"
             f"  OPTIONAL {{ ?entity {self.labels} ?name "
-            'FILTER(LANG(?name) = "" || LANGMATCHES(LANG(?name), "en")) }\n'
+            f"{in_english('name')} }}\n"
             f"}} GROUP BY ?entity{more} ORDER BY ?entity{more}"
         )
 
@@ -150,7 +161,9 @@ def _steps(
     if indirect:
         pattern = f"{x} ({path})+ ?entity . FILTER(?entity != {x})"
         return [
-            Listing(pattern, f"{shown} has", f"{one}, direct or not,", f"{many}, direct or not,")
+            Listing(
+                pattern, f"{shown} has", f"direct or indirect {one}", f"direct or indirect {many}"
+            )
         ]
     return [Listing(f"{x} {path} ?entity .", f"{shown} has", f"direct {one}", f"direct {many}")]
 
@@ -203,7 +216,7 @@ def listings(
         used = f"?x {x} ?y . {'?x' if kind == 'domain' else '?y'} a ?entity ."
         role = "subjects" if kind == "domain" else "values"
         return [
-            Listing(f"{x} {path} ?entity .", f"The {kind} of {shown} is", "class", "classes"),
+            Listing(f"{x} {path} ?entity .", f"{shown} has as its {kind}", "class", "classes"),
             Listing(f"{up} {path} ?entity .", f"{shown} states no {kind} of its own; from the "
                     "property above it, it has", kind, f"{kind}s", "superproperty", "from"),
             Listing(used, f"{shown} states no {kind}; in the data its {role} belong to", "class",

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlm_runtime.engine.offline_queries import Listing, Vocabulary
+from rlm_runtime.engine.offline.queries import Listing, Vocabulary
 
 __all__ = [
+    "BELOW",
+    "BY_NAMESPACE",
+    "EXPECTED",
     "Notes",
     "ask_cell",
     "description_cell",
@@ -54,9 +57,11 @@ def _submit(notes: Notes) -> str:
 
 
 _LISTING = """\
-for {names}, lead, one, many, by, heading, own in [
+options = [
 {alternatives}
-]:
+]
+# When no option gives rows, the first tells what there is none of.
+for {names}, lead, one, many, by, heading, own in options + options[:1]:
     check = check_query(query, 1000)
     if check["ok"] and check["rows"]{holds}:
         break
@@ -64,29 +69,47 @@ print(check)
 table = sparql_select({names_query}, 1000) if check["ok"] else {{"rows": [], "truncated": False}}
 groups = {{}}
 for row in table["rows"]:
-    group = "" if row.get(by) in (None, own) else f"{{heading}} {{row[by]}}: "
+    group = f"{{heading}} {{row[by]}}: ".strip(" ") + " " if row.get(by) not in (None, own) else ""
     name = f"{{row['label']}} ({{row['entity']}})" if row["label"] else row["entity"]
     groups[group] = groups.get(group, []) + [name]
 parts = []
 for group, names in sorted(groups.items()):
-    names = sorted(set(names), key=lambda name: name.lower())
+    names = sorted(set(names), key=lambda name: (name[0] == "<", name.lower()))
     more = [f"and {{len(names) - {most}}} more"] if len(names) > {most} else []
     parts.append(group + ", ".join(names[:{most}] + more))
 count = {count}
-answer = f"{{lead}} {{count or 'no'}} {{one if count == 1 else many}}"
+number = {{0: "no", 1: "one"}}.get(count, count)
+answer = f"{{lead}} {{number}} {{one if count == 1 else many}}"
 answer += ": " + "; ".join(parts) + "." if parts else " in this ontology."
 {further}evidence = {evidence!r} + [row["entity"] for row in table["rows"]]
 {submit}"""
 
-_FURTHER = """\
+BELOW = """\
 below = sparql_select(\"\"\"{query}\"\"\")["rows"][0]["count"]
 if below > count:
     answer += f" Counting indirect ones too, there are {{below}}."
 """
 
+BY_NAMESPACE = """\
+import re
+spaces = {}
+for row in table["rows"]:
+    space = re.match(r"<.*[/#]|[^:]*:", row["entity"] + "#")[0]
+    spaces[space] = spaces.get(space, 0) + 1
+if len(spaces) > 1:
+    most = sorted(spaces.items(), key=lambda item: -item[1])[:5]
+    answer += " By namespace: " + ", ".join(f"{space} {n}" for space, n in most) + "."
+"""
+
+EXPECTED = """\
+for role in {roles!r}:
+    if not [group for group in groups if group.startswith(role)]:
+        answer += f" No {{role}} is stated."
+"""
+
 
 def listing_cell(
-    listings: Sequence[Listing], v: Vocabulary, notes: Notes, *, count: bool, below: str = ""
+    listings: Sequence[Listing], v: Vocabulary, notes: Notes, *, count: bool, further: str = ""
 ) -> str:
     """Write the cell that lists the entities of the first listing that has any.
 
@@ -95,7 +118,7 @@ def listing_cell(
         v: The predicates in use.
         notes: What is submitted beside the answer.
         count: Whether the reported query is to be one that counts.
-        below: Query for the number with indirect ones, or "".
+        further: Code that adds to ``answer``; see BELOW, BY_NAMESPACE and EXPECTED.
     """
     alternatives = []
     for listing in listings:
@@ -115,7 +138,7 @@ def listing_cell(
         else 'check.get("total") if table["truncated"] else len({row["entity"] for row in '
         'table["rows"]})',
         most=_MOST_NAMED,
-        further=_FURTHER.format(query=below) if below else "",
+        further=further,
         evidence=list(notes.evidence),
         submit=_submit(notes),
     )
@@ -139,8 +162,23 @@ def ask_cell(query: str, yes: str, no: str, notes: Notes) -> str:
 
 
 _DESCRIPTION = """\
-{query}check = check_query(query)
+query = \"\"\"{query}\"\"\"
+check = check_query(query)
 print(check)
+facts = sparql_select(query, 200)["rows"]
+
+
+def whole(iri, predicate, text):
+    head, cut, rest = text.partition("… [+")
+    length = 300 + int(rest.split()[0]) if cut else 0
+    for start in (301, 601):
+        if start <= length:
+            part = (
+                f"SELECT (SUBSTR(STR(?t), {{start}}, 300) AS ?part) "
+                f"WHERE {{{{ {{iri}} {{predicate}} ?t FILTER(STRLEN(STR(?t)) = {{length}}) }}}}"
+            )
+            head += sparql_select(part)["rows"][0]["part"]
+    return head + ("…" if length > 900 else "")
 
 
 def tell(iri):
@@ -149,31 +187,25 @@ def tell(iri):
 
     def names(values):
         shown = [f"{{labels[v]}} ({{v}})" if v in labels else str(v) for v in values]
-        return ", ".join(shown[:12]) + (f" and {{len(shown) - 12}} more" if len(shown) > 12 else "")
+        return ", ".join(shown[:8] + ([f"and {{len(shown) - 8}} more"] if shown[8:] else []))
 
-    types = [t for t in d.get("types", []) if not t.startswith("owl:NamedIndividual")]
-    is_thing = d["kind"] == "instance" and types
-    article = "an" if d["kind"][0] in "aeio" else "a"
-    text = f"{{d.get('label') or iri}} ({{iri}}) is {{article}} {{d['kind']}}"
-    text += (" of " + names(types) if is_thing else "")
-    comment = str(d.get("comment") or "").split("… [+")
-    text += ": " + comment[0] + ("…" if comment[1:] else "") if comment[0] else ", without a definition here"
-    text += "" if text.endswith((".", "!", "?", "…")) else "."
-    for key, said in [
-        ("superclasses", "Superclasses"), ("subclasses", "Subclasses"),
-        ("domain_of", "Properties that have it as domain"),
-        ("inherits", "Properties it inherits"),
-        ("range_of", "Properties that have it as range"),
-        ("superproperties", "Superproperties"), ("subproperties", "Subproperties"),
-        ("domain", "Domain"), ("range", "Range"), ("inverse", "Inverse"),
-    ]:
+    own = [row for row in facts if row["entity"] == iri]
+    texts = [whole(iri, p, row["value"]) for p in {texts!r} for row in own if row["predicate"] == p]
+    types = [t for t in d.get("types", []) if t != "owl:NamedIndividual"]
+    kind = "mentioned" if d["kind"] not in {kinds!r} else {kinds!r}[d["kind"]]
+    of = " of " + names(types) if d["kind"] == "instance" and types else ""
+    text = f"{{d.get('label') or iri}} ({{iri}}) is {{kind}}{{of}}"
+    text += f": {{texts[0].strip()}}" if texts else ""
+    text += "" if text[-1] in ".!?…" else "."
+    for key, said in {facts!r}.items():
         if d.get(key):
             text += f" {{said}}: {{names(d[key])}}."
     if d["kind"] == "class" and d.get("instances"):
-        text += f" It has {{d.get('instances_with_subclasses') or d['instances']}} instances."
+        text += f" Instances: {{d.get('instances_with_subclasses') or d['instances']}}."
     if d["kind"] == "instance":
         for predicate, values in d["properties"].items():
-            text += f" {{labels.get(predicate, predicate)}}: {{names(values)}}."
+            if predicate not in {texts!r}:
+                text += f" {{labels.get(predicate, predicate)}}: {{names(values)}}."
     return text
 
 
@@ -181,11 +213,38 @@ answer = {lead!r} + " ".join(tell(iri) for iri in {entities!r})
 evidence = {evidence!r}
 {submit}"""
 
+_KINDS = {"class": "a class", "property": "a property", "instance": "an instance"}
+_FACTS = {
+    "superclasses": "Superclasses",
+    "subclasses": "Subclasses",
+    "superproperties": "Superproperties",
+    "subproperties": "Subproperties",
+    "domain": "Domain",
+    "range": "Range",
+    "inverse": "Inverse",
+    "domain_of": "Properties with this domain",
+    "inherits": "Inherited properties",
+    "range_of": "Properties with this range",
+}
 
-def description_cell(query: str, entities: Sequence[str], notes: Notes, lead: str = "") -> str:
-    """Write the cell that tells what each of some entities is."""
+
+def description_cell(
+    query: str, entities: Sequence[str], texts: Sequence[str], notes: Notes, lead: str = ""
+) -> str:
+    """Write the cell that tells what each of some entities is.
+
+    Args:
+        query: Gives ``?entity``, ``?predicate`` and ``?value``.
+        entities: What to tell of.
+        texts: Predicates of definitions, the best first.
+        notes: What is submitted beside the answer.
+        lead: How the answer begins.
+    """
     return _DESCRIPTION.format(
-        query=f'query = """{query}"""\n',
+        query=query,
+        kinds=_KINDS,
+        facts=_FACTS,
+        texts=list(texts),
         lead=lead,
         entities=list(entities),
         evidence=list(notes.evidence),
@@ -194,49 +253,51 @@ def description_cell(query: str, entities: Sequence[str], notes: Notes, lead: st
 
 
 _STATEMENTS = """\
-for query in [
-{queries}
-]:
+options = [
+{options}
+]
+for query, relation in options:
     check = check_query(query, 1000)
     if check["ok"] and check["rows"]:
         break
 print(check)
-table = sparql_select(query, 1000) if check["ok"] else {{"rows": []}}
+table = sparql_select(query, 1000) if check["ok"] else {{"rows": [], "kinds": {{}}}}
 shown = {shown!r}
 told = {{}}
 for row in table["rows"]:
     label = row.get("label")
     value = f"{{label}} ({{row['value']}})" if label else str(row["value"])
     told[row["subject"]] = told.get(row["subject"], []) + [value]
-answer = "; ".join(
-    f"{{shown[subject]}}: {{', '.join(values[:{most}])}}"
-    + (f" and {{len(values) - {most}}} more" if len(values) > {most} else "")
-    for subject, values in told.items()
-)
-answer = {lead!r} + answer + "." if answer else {none!r}
-evidence = {evidence!r} + [
-    row["value"] for row in table["rows"] if table["kinds"]["value"] == "iri"
-]
+parts = []
+for subject, values in told.items():
+    more = [f"and {{len(values) - {most}}} more"] if len(values) > {most} else []
+    values = ", ".join(values[:{most}] + more)
+    parts.append(relation.format(values=values, subject=shown.get(subject, subject)))
+answer = "; ".join(parts)
+answer += "" if answer[-1:] in (".", "!", "?") else "."
+answer = answer if parts else {none!r}
+evidence = {evidence!r}
+for column, kind in table["kinds"].items():
+    evidence += [row[column] for row in table["rows"] if kind == "iri" and row[column]]
 {submit}"""
 
 
 def statements_cell(
-    queries: Sequence[str], shown: dict[str, str], lead: str, none: str, notes: Notes
+    options: Sequence[tuple[str, str]], shown: dict[str, str], none: str, notes: Notes
 ) -> str:
     """Write the cell that tells the ``?value`` of each ``?subject``.
 
     Args:
-        queries: Tried in order; they give ``?subject`` and ``?value``, perhaps ``?label``.
+        options: Queries, tried in order, that give ``?subject`` and ``?value``, perhaps
+            ``?label``; each with a sentence that has room for ``{values}`` and ``{subject}``.
         shown: Each subject, as a reader is told it.
-        lead: How the answer begins.
         none: The answer when no query gives a row.
         notes: What is submitted beside the answer.
     """
     return _STATEMENTS.format(
-        queries="\n".join(f'    """{query}""",' for query in queries),
+        options="\n".join(f'    ("""{query}""", {said!r}),' for query, said in options),
         shown=shown,
         most=_MOST_NAMED,
-        lead=lead,
         none=none,
         evidence=list(notes.evidence),
         submit=_submit(notes),
