@@ -8,28 +8,20 @@ from typing import Any
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology import Ontology
+from rlm_runtime.ontology.prefixes import LOCAL_NAME, PREFIX_NAME
+from rlm_runtime.ontology.query_parts import query_parts
 from rlm_runtime.types import Grounding
 
 __all__ = ["ground"]
 
 _ROWS = 1_000
 _IRI = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"{}|^`\\\s]+)>|\b(https?://[^\s<>\"'{}|^`\\]+)")
-_NAME = re.compile(
-    r"(?<![\w:/.<-])([A-Za-z][\w.-]*)?:((?:[\w:]|%[0-9A-Fa-f]{2}|\\[^\s\w])"
-    r"(?:(?:[\w:.-]|%[0-9A-Fa-f]{2}|\\[^\s\w])*(?:[\w:-]|%[0-9A-Fa-f]{2}))?)"
-)
-_LITERAL = re.compile(
-    r'"""(?:[^\\]|\\.)*?"""|\'\'\'(?:[^\\]|\\.)*?\'\'\''
-    r'|"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'',
-    re.DOTALL,
-)
-_COMMENT = re.compile(r"(<[^<>\"{}|^`\\\s]*>)|#[^\n]*")
+_NAME = re.compile(rf"(?<![\w:/.<-])((?:{PREFIX_NAME})?):{LOCAL_NAME}")
 _BUILT_IN = (
     "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "http://www.w3.org/2000/01/rdf-schema#",
     "http://www.w3.org/2001/XMLSchema#",
     "http://www.w3.org/2002/07/owl#",
-    "http://www.w3.org/2005/xpath-functions",
 )
 
 
@@ -51,11 +43,12 @@ def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Groundin
         0.5
     """
     named = list(dict.fromkeys(_iris(ontology, "\n".join(_texts(list(evidence), 0)))))
-    query = _LITERAL.sub('""', _COMMENT.sub(lambda m: m[1] or "", sparql))
-    asked = [iri for iri in _iris(ontology, _without_prologue(query)) if not _known(iri)]
+    rows, error = _run_again(ontology, sparql)
+    # Only a query that runs can be taken apart.
+    asked = query_parts(sparql, ontology.prefixes).iris if rows is not None else ()
+    asked = [iri for iri in asked if not iri.startswith(_BUILT_IN)]
     wanted = list(dict.fromkeys([*named, *asked]))
     present = _present(ontology, wanted)
-    rows, error = _run_again(ontology, sparql)
     return Grounding(
         evidence_iris=tuple(named),
         missing_iris=tuple(iri for iri in wanted if iri not in present),
@@ -63,10 +56,6 @@ def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Groundin
         sparql_rows=rows,
         sparql_error=error,
     )
-
-
-def _known(iri: str) -> bool:
-    return iri.startswith(_BUILT_IN)
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:
@@ -88,10 +77,6 @@ def _iris(ontology: Ontology, text: str) -> Iterator[str]:
         # A word with a colon ("note:x") is a name only if its prefix is one.
         if (match[1] or "") in ontology.prefixes:
             yield ontology.expand(match[0])
-
-
-def _without_prologue(query: str) -> str:
-    return re.sub(r"(?i)\b(?:prefix\s+[\w.-]*:|base)\s*<[^>]*>", " ", query)
 
 
 def _present(ontology: Ontology, iris: list[str]) -> set[str]:
