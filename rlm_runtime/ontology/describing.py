@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -89,7 +90,7 @@ def describe_entity(store: Store, iri: str, kind: EntityKind | None, limit: int)
     term = node(iri)
     labels: list[tuple[int, Term]] = []
     comments: list[tuple[int, Term]] = []
-    outgoing: dict[str, list[Term]] = {}
+    outgoing, incoming = _Statements(limit), _Statements(limit)
     for quad in store.quads_for_pattern(term, None, None, DefaultGraph()):
         predicate, value = quad.predicate.value, to_term(quad.object)
         if predicate in _LABELS and value.kind == "literal":
@@ -97,23 +98,50 @@ def describe_entity(store: Store, iri: str, kind: EntityKind | None, limit: int)
         elif predicate in _COMMENTS and value.kind == "literal":
             comments.append((_COMMENTS.index(predicate), value))
         else:
-            outgoing.setdefault(predicate, []).append(value)
-    incoming: dict[str, list[Term]] = {}
+            outgoing.add(predicate, value)
     for quad in store.quads_for_pattern(None, None, term, DefaultGraph()):
-        incoming.setdefault(quad.predicate.value, []).append(to_term(quad.subject))
-    outgoing_count = sum(map(len, outgoing.values()))
-    incoming_count = sum(map(len, incoming.values()))
+        incoming.add(quad.predicate.value, to_term(quad.subject))
     return Description(
         iri,
         kind,
         labels=_preferred(labels),
         comments=_preferred(comments),
-        outgoing=_share(outgoing, limit),
-        incoming=_share(incoming, limit),
-        outgoing_count=outgoing_count,
-        incoming_count=incoming_count,
-        truncated=max(outgoing_count, incoming_count) > limit,
+        outgoing=outgoing.shared_out(),
+        incoming=incoming.shared_out(),
+        outgoing_count=outgoing.count,
+        incoming_count=incoming.count,
+        truncated=max(outgoing.count, incoming.count) > limit,
     )
+
+
+class _Statements:
+    """Counts statements, and keeps the first values of each predicate, at most ``limit``."""
+
+    def __init__(self, limit: int) -> None:
+        self.count = 0
+        self._limit = limit
+        self._counts: Counter[str] = Counter()
+        self._values: dict[str, list[Term]] = {}
+
+    def add(self, predicate: str, value: Term) -> None:
+        self.count += 1
+        self._counts[predicate] += 1
+        values = self._values.setdefault(predicate, [])
+        values.append(value)
+        # A hub has millions of them; sorting now and then is cheaper than after each.
+        if len(values) > 2 * self._limit + 1000:
+            values.sort(key=_value_place)
+            del values[self._limit :]
+
+    def shared_out(self) -> dict[str, tuple[Term, ...]]:
+        """Share the places out among predicates: each in turn gets one more."""
+        predicates = sorted(self._values, key=_place)
+        shares = _shares([self._counts[predicate] for predicate in predicates], self._limit)
+        return {
+            predicate: tuple(sorted(self._values[predicate], key=_value_place)[:share])
+            for predicate, share in zip(predicates, shares, strict=True)
+            if share
+        }
 
 
 def _language_place(term: Term) -> int:
@@ -138,25 +166,12 @@ def _value_place(term: Term) -> tuple[object, ...]:
     return kinds.index(term.kind), _language_place(term), *term
 
 
-def _share(values: dict[str, list[Term]], limit: int) -> dict[str, tuple[Term, ...]]:
-    """Share out ``limit`` places among predicates, each in turn getting one more."""
-    predicates = sorted(values, key=_place)
-    shares = _shares([len(values[predicate]) for predicate in predicates], limit)
-    return {
-        predicate: tuple(sorted(values[predicate], key=_value_place)[:share])
-        for predicate, share in zip(predicates, shares, strict=True)
-        if share
-    }
-
-
 def _shares(counts: Sequence[int], places: int) -> list[int]:
+    """Say how many places each gets of those there are."""
     shares = [0] * len(counts)
-    while places > 0:
-        hungry = [i for i, count in enumerate(counts) if shares[i] < count]
-        if not hungry:
-            break
-        each = max(1, min(places // len(hungry), min(counts[i] - shares[i] for i in hungry)))
-        for i in hungry[:places]:
-            shares[i] += each
-            places -= each
+    while places > 0 and any(share < count for share, count in zip(shares, counts, strict=True)):
+        for i, count in enumerate(counts):
+            if shares[i] < count and places > 0:
+                shares[i] += 1
+                places -= 1
     return shares

@@ -49,8 +49,9 @@ def load_path(path: Path, syntax: Syntax | None = None) -> Loaded:
     """
     from pyoxigraph import Store
 
-    if not path.exists():
-        raise OntologyError(f"There is no file or folder {path}. Check the path.")
+    # Unlike Path.exists, this also takes a text that is far too long for a path.
+    if not os.path.exists(path):
+        raise OntologyError(f"There is no file or folder {str(path)[:300]}. Check the path.")
     loaded = Loaded(Store())
     files = list(_rdf_files(path)) if path.is_dir() else [path]
     if not files:
@@ -79,7 +80,12 @@ def merge_named_graphs(store: Store) -> None:
 
 
 def _rdf_files(folder: Path) -> Iterator[Path]:
-    for parent, folders, names in os.walk(folder):
+    def unreadable(error: OSError) -> None:
+        raise OntologyError(
+            f"Cannot list {error.filename}: {error.strerror}. Check that it may be read."
+        ) from error
+
+    for parent, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
             path = Path(parent, name)

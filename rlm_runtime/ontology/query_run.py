@@ -101,10 +101,8 @@ class _Running:
             )
         else:
             columns = _STATEMENT
-            # The engine gives a statement again for each solution that makes it.
-            rows = _distinct(
-                (to_term(t.subject), to_term(t.predicate), to_term(t.object)) for t in result
-            )
+            # The engine itself gives each statement once.
+            rows = ((to_term(t.subject), to_term(t.predicate), to_term(t.object)) for t in result)
         taken = list(islice(self._until_stopped(rows), self._limit + 1))
         return Rows(
             columns,
@@ -125,12 +123,4 @@ class _Running:
         for row in rows:
             if self.stop.is_set():
                 return
-            yield row
-
-
-def _distinct(rows: Iterator[_TermRow]) -> Iterator[_TermRow]:
-    seen: set[_TermRow] = set()
-    for row in rows:
-        if row not in seen:
-            seen.add(row)
             yield row

@@ -51,19 +51,19 @@ def graph_name(graph: Graph) -> str:
         >>> graph_name(rdflib.Graph(identifier="http://e/shop#")), graph_name(rdflib.Graph())
         ('shop', 'graph')
     """
-    from rdflib import URIRef
+    from rdflib import Dataset, URIRef
 
-    identifier = graph.identifier
-    if not isinstance(identifier, URIRef) or str(identifier) == _DEFAULT_GRAPH:
+    identifier = None if isinstance(graph, Dataset) else graph.identifier
+    if not isinstance(identifier, URIRef):
         return "graph"
     return re.split(r"[/#:]", str(identifier).rstrip("/#:"))[-1] or "graph"
 
 
 def _lines(graph: Graph) -> Iterator[str]:
-    from rdflib import Dataset, URIRef
+    from rdflib import URIRef
     from rdflib.graph import ConjunctiveGraph
 
-    if not isinstance(graph, Dataset | ConjunctiveGraph):
+    if not isinstance(graph, ConjunctiveGraph):
         for triple in graph:
             yield f"{' '.join(map(_written, triple))} .\n"
         return
