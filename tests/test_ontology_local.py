@@ -97,6 +97,10 @@ def test_a_limit_cuts_and_says_so(pets: Ontology) -> None:
     assert (len(none), none.truncated, none.columns) == (0, True, ("s", "p", "o"))
 
 
+def test_a_time_bound_may_be_endless(pets: Ontology) -> None:
+    assert pets.select("ASK {}", timeout=float("inf")).rows == [{"ask": True}]
+
+
 def test_rows_are_pulled_only_as_far_as_needed(crowd: Ontology) -> None:
     rows = crowd.select("SELECT * { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i }", limit=5, timeout=60)
     assert (len(rows), rows.truncated) == (5, True)
@@ -147,7 +151,7 @@ def test_a_wrong_query_is_explained(pets: Ontology, query: str, parts: list[str]
 
 
 def test_bounds_that_cannot_work_are_refused(pets: Ontology) -> None:
-    for bound in ({"limit": -1}, {"timeout": 0}, {"timeout": -1}):
+    for bound in ({"limit": -1}, {"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}):
         with pytest.raises(QueryError, match="cannot work"):
             pets.select("ASK {}", **bound)
 

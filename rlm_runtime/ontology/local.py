@@ -82,7 +82,7 @@ class LocalOntology:
             QueryError: Anything else, with what to do.
             OntologyError: The ontology is closed.
         """
-        if limit < 0 or timeout <= 0:
+        if limit < 0 or not timeout > 0:
             raise QueryError(
                 f"limit={limit} and timeout={timeout:g} cannot work: give a limit of at least 0 "
                 "rows and a timeout of more than 0 seconds."

@@ -46,7 +46,7 @@ def run_query(store: Store, query: CheckedQuery, *, limit: int, timeout: float) 
     running = _Running(store, query, limit)
     thread = threading.Thread(target=running.run, name="rlm-query", daemon=True)
     thread.start()
-    thread.join(timeout)
+    thread.join(min(timeout, threading.TIMEOUT_MAX))
     if not running.done.is_set():
         running.stop.set()
         raise QueryTimeout(
