@@ -210,7 +210,9 @@ def _shown_lm(step: Node) -> dict[str, Any]:
     return {
         **_shown("CHAT_MODEL", {**start["params"], "messages": start["messages"]}, outputs),
         "mlflow.message.format": form,
-        "mlflow.llm.model": start["model"],
+        # With a model but no cost MLflow would guess a price, and load LiteLLM for it, which asks
+        # the network; then the trace would say something else than the run's metrics.
+        "model" if cost is None else "mlflow.llm.model": start["model"],
         "mlflow.llm.provider": provider if slash else None,
         "mlflow.chat.tokenUsage": end.get("usage"),
         "mlflow.llm.cost": None if cost is None else {"total_cost": cost},
