@@ -82,13 +82,17 @@ def test_every_syntax_opens(tmp_path: Path, suffix: str) -> None:
     assert knows_cat(zipped)
 
 
-@pytest.mark.parametrize("wrong", ["owl", "ttl", "rdf", "nt", "nq", "xml", "json", "txt", "n3", ""])
-@pytest.mark.parametrize("syntax", SYNTAXES)
+WRONG = ["owl", "ttl", "rdf", "nt", "nq", "xml", "json", "txt", "n3", ""]
+
+
+@pytest.mark.parametrize(
+    ("syntax", "wrong"),
+    # To N3 a TriG graph is a formula.
+    [(s, wrong) for s in SYNTAXES for wrong in WRONG if (s, wrong) != ("trig", "n3")],
+)
 def test_content_decides_when_the_name_lies(tmp_path: Path, syntax: str, wrong: str) -> None:
     path = tmp_path / (f"pets.{wrong}" if wrong else "pets")
     content = SYNTAXES[syntax]
-    if (syntax, wrong) == ("trig", "n3"):
-        pytest.skip("to N3 a TriG graph is a formula")
     path.write_text(content)
     assert knows_cat(path)
 
@@ -312,13 +316,10 @@ def test_what_is_not_there_says_so(tmp_path: Path) -> None:
         open_ontology(3)  # type: ignore[arg-type]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every file")
-def test_an_unreadable_file_says_so(tmp_path: Path) -> None:
-    path = tmp_path / "secret.ttl"
-    path.write_text(TURTLE)
-    path.chmod(0)
-    with pytest.raises(OntologyError, match="Permission denied"):
-        open_ontology(path)
+def test_a_file_that_cannot_be_read_says_so() -> None:
+    # Its mode lets the owner and root open it, yet reading from address 0 fails.
+    with pytest.raises(OntologyError, match="Input/output error"):
+        open_ontology("/proc/self/mem", format="ttl")
 
 
 def test_what_unzips_beyond_the_bound_is_refused(

@@ -122,19 +122,19 @@ class _Pass:
 
 
 def collect_entities(store: pyoxigraph.Store) -> dict[str, Entity]:
-    """Read every statement once, in all graphs.
+    """Read every statement of the default graph, which holds those of all graphs once.
 
     The terms of RDF, RDFS, OWL and XSD are left out unless the data describe them.
 
     Returns:
         IRI to Entity, for every IRI that occurs as subject, predicate or object.
     """
-    from pyoxigraph import Literal, NamedNode
+    from pyoxigraph import DefaultGraph, Literal, NamedNode
 
     label_place = {iri: place for place, iri in enumerate(LABEL_PREDICATES)}
     seen = _Pass()
     predicates: dict[str, int] = {}
-    for quad in store.quads_for_pattern(None, None, None, None):
+    for quad in store.quads_for_pattern(None, None, None, DefaultGraph()):
         predicate = quad.predicate.value
         predicates[predicate] = predicates.get(predicate, 0) + 1
         node, value = quad.subject, quad.object
