@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-pytest_plugins = ["tests.support.vocabularies"]
+pytest_plugins = ["tests.support.mlflow_server", "tests.support.vocabularies"]
 
 os.environ["RLM_RUNTIME_RAISE"] = "1"
 # A LiteLLM that looks up prices, or an MLflow that sends usage data, would reach for the network.

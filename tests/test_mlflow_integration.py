@@ -24,8 +24,6 @@ from rlm_runtime.errors import TrackingWarning
 from rlm_runtime.logging import mlflow_integration as helpers
 from rlm_runtime.logging.mlflow_values import cut, safe_key
 
-pytest_plugins = ["tests.support.mlflow_server"]
-
 PARAMS: dict[str, Any] = {
     "query": "What is Activity?",
     "ontology_name": "prov",

@@ -239,3 +239,49 @@ def test_autolog_switched_on_before_works_on_and_does_not_double(tmp_path: Path)
         text=True,
     )
     assert run.returncode == 0, run.stderr
+
+
+AWAY = """
+import sys, warnings
+if sys.argv[1] == "absent":
+    sys.modules["mlflow"] = None
+from rlm_runtime import TrackingWarning, run_dspy_rlm
+from rlm_runtime.logging.jsonl import LogReader
+from tests.support.lms import ScriptedLM, cell
+
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    for number in range(2):
+        result = run_dspy_rlm(
+            "What is Activity?",
+            "ontology/prov.ttl",
+            model=ScriptedLM(cell("SUBMIT(answer='A thing.')")),
+            enable_mlflow=True,
+            mlflow_tracking_uri=sys.argv[2],
+            log_path=sys.argv[3],
+        )
+assert result.answer == "A thing." and result.converged
+assert result.mlflow_run_id is None and result.trace_id is None
+assert [event["event"] for event in LogReader(sys.argv[3])].count("run_end") == 2
+told = [str(w.message) for w in seen if w.category is TrackingWarning]
+print(*told, sep="\\n")
+"""
+
+
+@pytest.mark.parametrize(
+    ("case", "said"), [("absent", "pip install 'rlm-runtime[mlflow]'"), ("refused", "127.0.0.1")]
+)
+def test_without_mlflow_there_is_one_warning_and_all_else_is_as_if_nothing_was(
+    case: str, said: str, tmp_path: Path, free_port: int
+) -> None:
+    address = f"http://127.0.0.1:{free_port}"
+    run = subprocess.run(
+        [sys.executable, "-c", AWAY, case, address, tmp_path / "log.jsonl"],
+        cwd=PROV.parent.parent,
+        env={**os.environ, "PYTHONPATH": ".", "RLM_RUNTIME_RAISE": "0"},
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 0, run.stderr
+    (warning,) = run.stdout.splitlines()
+    assert said in warning

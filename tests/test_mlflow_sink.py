@@ -23,8 +23,6 @@ from rlm_runtime.logging.mlflow_delivery import Delivery, Destination
 from rlm_runtime.logging.mlflow_sink import MlflowSink
 from tests.support.events import Stream, error, play, rlm_run
 
-pytest_plugins = ["tests.support.mlflow_server"]
-
 
 @pytest.fixture(params=["sqlite", "server"])
 def store(request: pytest.FixtureRequest) -> str:
