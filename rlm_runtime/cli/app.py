@@ -35,6 +35,9 @@ class _Commands(TyperGroup):
         except KeyboardInterrupt as error:
             print_interrupted(*_notes(error))
             raise typer.Exit(130) from error
+        except SystemExit as error:
+            print_interrupted(*_notes(error))
+            raise
 
 
 def _notes(error: BaseException) -> list[str]:

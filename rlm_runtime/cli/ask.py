@@ -44,6 +44,7 @@ class _Progress:
 
     def __init__(self, view: StepsView | None) -> None:
         self.end: Event | None = None
+        self._view = view
         self._order = TreeOrder(view) if view is not None else None
 
     def emit(self, event: Event) -> None:
@@ -55,8 +56,9 @@ class _Progress:
 
     def close(self) -> None:
         """Show what is left."""
-        if self._order is not None:
+        if self._order is not None and self._view is not None:
             self._order.finish()
+            self._view.page.blank()
 
 
 def ask(
@@ -218,7 +220,9 @@ def _watched(page: Page, log: Path | None) -> Iterator[None]:
             begun = getattr(error, "run_id", None) is not None
             hints = [f"See what it did: {_show_command(log)}"] if log and begun else []
             if isinstance(error, Exception) and not isinstance(error, RlmError):
-                failure = _RunFailed(f"The run failed with {type(error).__name__}: {error}")
+                failure = _RunFailed(
+                    f"The run failed with {type(error).__name__}: {str(error).strip()}"
+                )
                 for hint in [*hints, "Its traceback: add --debug"]:
                     failure.add_note(hint)
                 raise failure from error

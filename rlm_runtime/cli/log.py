@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rlm_runtime.cli.follow import tail_events
-from rlm_runtime.cli.output import Page, one_line, print_json
+from rlm_runtime.cli.output import Page, print_json
 from rlm_runtime.cli.run_view import RunView
-from rlm_runtime.cli.runs import LoggedRun, choose_run, read_index, run_report
+from rlm_runtime.cli.runs import LoggedRun, choose_run, note_event, read_index, run_report
 from rlm_runtime.cli.tree import TreeOrder
 from rlm_runtime.cli.validate import Finding, check_log
 from rlm_runtime.errors import ConfigurationError
@@ -111,9 +111,7 @@ def _tell_others(page: Page, runs: Sequence[LoggedRun], chosen: Sequence[LoggedR
                 run.run_id,
                 run.start["ts"][:19].replace("T", " ") if run.start else "?",
                 run.status,
-                one_line(
-                    (run.start or {}).get("query") or (run.start or {}).get("program", ""), 60
-                ),
+                run.title,
             )
             for run in others
         ],
@@ -132,45 +130,45 @@ def follow(file: _File, run: _Run = None, full: _Full = False, prompts: _Prompts
       rlm-runtime log follow run.jsonl
     """
     page, notes = Page(), Page.on_stderr()
+    earlier: set[str] | None = None
     waiting: list[Event] = []
+    runs: dict[str, LoggedRun] = {}
     order: TreeOrder | None = None
     run_id: str | None = None
-    told = False
     for event in tail_events(file):
-        if order is None and event is not None:
+        if order is not None:
+            if event is not None and event.get("run_id") == run_id:
+                order.add(event)
+            elif event is not None and event["event"] == "run_start":
+                words = f"Another run has begun in this log; follow it with --run {event['run_id']}"
+                notes.line(words, style="dim")
+        elif event is not None:
             waiting.append(event)
-            continue
-        if order is None:
-            run_id = _run_to_follow(waiting, run)
-            if run_id is None:
-                waiting = waiting if run is not None else []
-                if not told:
-                    notes.line(_waiting_words(file, run), style="dim")
-                    told = True
-                continue
-            order = TreeOrder(RunView(page, full=full, prompts=prompts))
-            for earlier in waiting:
-                if earlier.get("run_id") == run_id:
-                    order.add(earlier)
-        elif event is not None and event.get("run_id") == run_id:
-            order.add(event)
-        elif event is not None and event["event"] == "run_start":
-            notes.line(
-                f"Another run has begun in this log; follow it with --run {event['run_id']}",
-                style="dim",
-            )
-        if order.over:
+            note_event(runs, event)
+        else:
+            run_id = _run_to_follow(runs, run, earlier)
+            if run_id is None and earlier is None:
+                notes.line(_waiting_words(file, run), style="dim")
+            earlier = set(runs) if earlier is None else earlier
+            if run_id is not None:
+                order = TreeOrder(RunView(page, full=full, prompts=prompts))
+                for one in waiting:
+                    if one.get("run_id") == run_id:
+                        order.add(one)
+                waiting.clear()
+        if order is not None and order.over:
             return
 
 
-def _run_to_follow(events: Sequence[Event], prefix: str | None) -> str | None:
-    runs: dict[str, LoggedRun] = {}
-    for event in events:
-        run_id = str(event.get("run_id"))
-        runs.setdefault(run_id, LoggedRun(run_id)).take(event)
+def _run_to_follow(
+    runs: Mapping[str, LoggedRun], prefix: str | None, earlier: Collection[str] | None
+) -> str | None:
+    """Choose by id; else the last run if it goes on; else the first that was not there before."""
     if prefix is not None:
         found = choose_run(runs.values(), prefix)
         return found.run_id if found is not None else None
+    if earlier is not None:
+        return next((run_id for run_id in runs if run_id not in earlier), None)
     last = list(runs.values())[-1:]
     return last[0].run_id if last and last[0].end is None else None
 

@@ -46,14 +46,14 @@ def info(
     ] = 3_000,
     as_json: _Json = False,
 ) -> None:
-    """Say what an ontology is: its size, prefixes, and the overview that an LM reads first.
+    """Say what an ontology is: its size, and what an LM reads first.
 
     For example:
 
       rlm-runtime ontology info ontology/prov.ttl
     """
     from rlm_runtime.ontology import open_ontology
-    from rlm_runtime.ontology.card_facts import gather_card_facts
+    from rlm_runtime.ontology.card_queries import gather_card_facts
     from rlm_runtime.ontology.sense_card import make_sense_card
 
     with open_ontology(source) as opened:
@@ -99,7 +99,9 @@ def search(
     limit: _Limit = 10,
     as_json: _Json = False,
 ) -> None:
-    """Find entities by label, synonym or name, typing errors allowed; best match first.
+    """Find entities by label, synonym or name, typos allowed.
+
+    The best match comes first.
 
     For example:
 
@@ -176,8 +178,8 @@ def _print_description(page: Page, opened: Ontology, found: Description) -> None
     for comment in found.comments:
         page.line(one_line(comment.value), indent=2)
     for title, statements, count in (
-        ("says", found.outgoing, found.outgoing_count),
-        ("is said of it", found.incoming, found.incoming_count),
+        ("statements", found.outgoing, found.outgoing_count),
+        ("used by", found.incoming, found.incoming_count),
     ):
         if not statements:
             continue
@@ -206,7 +208,9 @@ def query(
     as_json: _Json = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print CSV to standard output.")] = False,
 ) -> None:
-    """Run a read-only SPARQL query; the ontology's prefixes and the usual ones are predeclared.
+    """Run a read-only SPARQL query.
+
+    The ontology's prefixes and the usual ones are predeclared.
 
     For example:
 

@@ -115,7 +115,10 @@ class Page:
             return
         from rich.syntax import Syntax
 
-        self._print(Syntax("", language, theme="ansi_dark").highlight(text), indent, "")
+        shown = Syntax("", language, theme="ansi_dark").highlight(text)
+        # The highlighter adds a line break.
+        shown.rstrip()
+        self._print(shown, indent, "")
 
     def table(
         self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, header: bool = True

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rlm_runtime.cli.output import Page, one_line
 from rlm_runtime.cli.tree import Node
@@ -16,18 +16,18 @@ from rlm_runtime.cli.words import (
     token_words,
     value_text,
 )
-from rlm_runtime.logging.events import Event
+from rlm_runtime.logging.events import PAIRS, Event
 
 __all__ = ["StepsView", "show_error"]
 
 _STEP = 2
-_FIELD = 100
+_FIELD = 80
 
 
 def show_error(page: Page, error: Mapping[str, str], *, indent: int, full: bool) -> None:
     """Print the ``error`` of an event in red; with ``full`` its traceback too."""
     kind, message = error["type"], error["message"].strip()
-    text = message if message.startswith(kind) else f"{kind}: {message}"
+    text = message if message.startswith(kind) else f"{kind}: {message}".rstrip(": ")
     page.line("✗ ", text, style="red", indent=indent)
     if full and error["traceback"].strip():
         page.line(error["traceback"].rstrip(), style="dim", indent=indent, gutter="│ ")
@@ -88,14 +88,16 @@ class StepsView:
             (f"  {signature}" if signature else "", "dim"),
             indent=module.indent,
         )
-        parent = module.parent.start if module.parent is not None else None
-        if parent is None or parent.get("inputs") != start["inputs"]:
-            self._fields(start["inputs"], module.indent + _STEP, "cyan")
+        around = (module.parent and module.parent.start) or {}
+        self._fields(start["inputs"], [around.get("inputs")], module.indent + _STEP, "cyan")
 
-    def _fields(self, values: object, indent: int, style: str) -> None:
+    def _fields(self, values: object, known: Sequence[object], indent: int, style: str) -> None:
+        """Show fields, but those that the neighbours in the tree have shown already."""
         if not isinstance(values, Mapping):
             values = {"result": values}
         for name, value in values.items():
+            if any(isinstance(other, Mapping) and other.get(name) == value for other in known):
+                continue
             text = value_text(value)
             if self.full:
                 self.page.line((f"{name}: ", style), text, indent=indent)
@@ -132,10 +134,9 @@ class StepsView:
             outputs = end["outputs"]
             if node.parent is not None and _is_rlm(node.parent) and _writes_code(node):
                 self._text(str((outputs or {}).get("reasoning") or ""), below)
-            elif not _is_rlm(node) and not any(
-                child.end and child.end.get("outputs") == outputs for child in node.children
-            ):
-                self._fields(outputs, below, "green")
+            elif not _is_rlm(node):
+                known = [child.end.get("outputs") for child in node.children if child.end]
+                self._fields(outputs, known, below, "green")
         self._leave_leaf(node)
 
     _leave_evaluate = _leave_module
@@ -144,8 +145,9 @@ class StepsView:
     def _leave_leaf(self, node: Node) -> None:
         below = node.indent + (0 if node.hidden else _STEP)
         if node.end is None:
-            if node.kind not in ("warning", "budget"):
-                self.page.line("never ended", style="red", indent=below)
+            # The innermost that did not end is where the run stopped.
+            if node.kind in PAIRS and all(child.end for child in node.children):
+                self.page.line("✗ never ended", style="red", indent=below)
             return
         error = node.end["error"]
         # An error passes through all that is around it; once is enough.

@@ -13,7 +13,7 @@ from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.jsonl import LogReader
 from rlm_runtime.logging.tally import Tally
 
-__all__ = ["LogIndex", "LoggedRun", "choose_run", "read_index", "run_report"]
+__all__ = ["LogIndex", "LoggedRun", "choose_run", "note_event", "read_index", "run_report"]
 
 
 @dataclass
@@ -69,9 +69,14 @@ def read_index(path: Path) -> LogIndex:
     reader = LogReader(path)
     runs: dict[str, LoggedRun] = {}
     for event in reader:
-        run_id = str(event.get("run_id"))
-        runs.setdefault(run_id, LoggedRun(run_id)).take(event)
+        note_event(runs, event)
     return LogIndex(list(runs.values()), reader.torn)
+
+
+def note_event(runs: dict[str, LoggedRun], event: Event) -> None:
+    """Add what an event says to the runs known so far, by their ids."""
+    run_id = str(event.get("run_id"))
+    runs.setdefault(run_id, LoggedRun(run_id)).take(event)
 
 
 def choose_run(runs: Iterable[LoggedRun], prefix: str) -> LoggedRun | None:

@@ -22,6 +22,7 @@ __all__ = [
 _MAX_LINES = 24
 _MAX_CHARS = 2_400
 _MAX_ARGUMENT = 72
+_MAX_KEYS = 40
 
 
 def time_words(seconds: float) -> str:
@@ -94,7 +95,7 @@ def result_words(value: Any) -> str:
     if isinstance(value, Mapping):
         if isinstance(value.get("rows"), list):
             return _rows_words(value)
-        return one_line(f"{{{', '.join(map(str, value))}}}", _MAX_ARGUMENT)
+        return f"{{{one_line(', '.join(map(str, value)), _MAX_KEYS)}}}"
     if isinstance(value, list):
         return f"{len(value)} item{'' if len(value) == 1 else 's'}"
     if value is None:
