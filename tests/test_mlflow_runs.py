@@ -35,13 +35,13 @@ def prov() -> Iterator[Any]:
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give a fresh store, set as MLflow's own for the module."""
     folder = tmp_path_factory.mktemp("mlflow")
-    before = mlflow.get_tracking_uri()
     uri = f"sqlite:///{folder / 'mlflow.db'}"
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        mlflow.set_tracking_uri(uri)
+        # What set_tracking_uri does, but undone afterwards.
+        patch.setenv("MLFLOW_TRACKING_URI", uri)
+        patch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", uri)
         yield uri
-    mlflow.set_tracking_uri(before)
 
 
 def ask(ontology: Any, *replies: Any, **options: Any) -> RunResult:
