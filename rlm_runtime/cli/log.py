@@ -20,6 +20,8 @@ from rlm_runtime.logging.jsonl import LogReader
 
 __all__ = ["log"]
 
+_MAX_OTHERS = 20
+
 log = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The JSONL log.", show_default=False)]
@@ -100,8 +102,9 @@ def _tell_others(page: Page, runs: Sequence[LoggedRun], chosen: Sequence[LoggedR
     if not others:
         return
     page.blank()
+    which = "The others" if len(others) <= _MAX_OTHERS else f"The last {_MAX_OTHERS} of the others"
     page.line(
-        f"The log holds {len(runs)} runs. The others (show one with --run ID, all with --all):",
+        f"The log holds {len(runs)} runs. {which} (show one with --run ID, all with --all):",
         style="dim",
     )
     page.table(
@@ -113,7 +116,7 @@ def _tell_others(page: Page, runs: Sequence[LoggedRun], chosen: Sequence[LoggedR
                 run.status,
                 run.title,
             )
-            for run in others
+            for run in others[-_MAX_OTHERS:]
         ],
     )
 

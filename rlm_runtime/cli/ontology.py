@@ -82,8 +82,11 @@ def info(
         page.line((opened.name, "bold"), ("  " + facts.title if facts.title else "", "cyan"))
         page.line((f"{'source':<{_LABEL}}", "dim"), opened.source)
         for label, count in counts.items():
-            page.line((f"{label:<{_LABEL}}", "dim"), f"{count:,}")
+            shown = "not counted" if count is None else f"{count:,}"
+            page.line((f"{label:<{_LABEL}}", "dim"), shown)
         page.line((f"{'prefixes':<{_LABEL}}", "dim"), ", ".join(opened.prefixes))
+        for missing in facts.missing:
+            page.line(f"Could not be found out: {missing}", style="yellow")
         page.blank()
         page.rule(f"what an LM reads first ({len(card):,} characters)")
         page.line(card)

@@ -28,7 +28,7 @@ __all__ = [
     "warnings_on",
 ]
 
-Language = Literal["python", "sparql", "json"]
+Language = Literal["python", "sparql"]
 
 # Wider than any line: what is piped into a file or another program is not wrapped.
 _UNWRAPPED = 100_000
@@ -120,11 +120,9 @@ class Page:
         shown.rstrip()
         self._print(shown, indent, "")
 
-    def table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[str]], *, header: bool = True
-    ) -> None:
-        """Print rows in columns."""
-        table = Table(box=None, show_header=header, pad_edge=False, header_style="bold")
+    def table(self, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+        """Print rows in columns, below their names."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
             table.add_column(clean(column), overflow="fold")
         for row in rows:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from rlm_runtime.cli.output import Page, one_line
@@ -22,13 +23,16 @@ __all__ = ["StepsView", "show_error"]
 
 _STEP = 2
 _FIELD = 80
+_NAMES_ERROR = re.compile(r"\w*(Error|Exception): ")
 
 
 def show_error(page: Page, error: Mapping[str, str], *, indent: int, full: bool) -> None:
     """Print the ``error`` of an event in red; with ``full`` its traceback too."""
     kind, message = error["type"], error["message"].strip()
-    text = message if message.startswith(kind) else f"{kind}: {message}".rstrip(": ")
-    page.line("✗ ", text, style="red", indent=indent)
+    # What a cell raised names its own error, at the end of the lines that lead there.
+    named = message.startswith(kind) or _NAMES_ERROR.match(message.rpartition("\n")[2])
+    text = message if named else f"{kind}: {message}".rstrip(": ")
+    page.line("✗ ", text.replace("\n", "\n  "), style="red", indent=indent)
     if full and error["traceback"].strip():
         page.line(error["traceback"].rstrip(), style="dim", indent=indent, gutter="│ ")
 

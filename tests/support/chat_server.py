@@ -10,7 +10,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class ChatServer(ThreadingHTTPServer):
-    """Gives its replies in order, the last one for ever; a reply of None is never given.
+    """Gives its replies in order, the last one for ever.
+
+    A text is a completion, a number an HTTP error, and None is never given.
 
     Attributes:
         base: The address to give as ``api_base``.
@@ -20,7 +22,7 @@ class ChatServer(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, *replies: str | None) -> None:
+    def __init__(self, *replies: str | int | None) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.replies = list(replies)
         self.requests: list[dict] = []
@@ -43,10 +45,15 @@ class _Handler(BaseHTTPRequestHandler):
             place = min(len(self.server.requests), len(self.server.replies) - 1)
             self.server.requests.append(body)
         self.server.asked.set()
-        text = self.server.replies[place]
-        if text is None:
+        reply = self.server.replies[place]
+        if reply is None:
             self.server.released.wait()
-            return
+        elif isinstance(reply, int):
+            self._send(reply, {"error": {"message": "the endpoint says no", "type": "test"}})
+        else:
+            self._send(200, self._completion(body, reply, place))
+
+    def _completion(self, body: dict, text: str, place: int) -> dict:
         prompt = sum(len(str(message["content"]).split()) for message in body["messages"])
         completion = len(text.split())
         usage = {
@@ -55,17 +62,18 @@ class _Handler(BaseHTTPRequestHandler):
             "total_tokens": prompt + completion,
         }
         message = {"role": "assistant", "content": text}
-        data = json.dumps(
-            {
-                "id": f"chatcmpl-{place}",
-                "object": "chat.completion",
-                "created": 0,
-                "model": body["model"],
-                "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
-                "usage": usage,
-            }
-        ).encode()
-        self.send_response(200)
+        return {
+            "id": f"chatcmpl-{place}",
+            "object": "chat.completion",
+            "created": 0,
+            "model": body["model"],
+            "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
+            "usage": usage,
+        }
+
+    def _send(self, status: int, value: dict) -> None:
+        data = json.dumps(value).encode()
+        self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
@@ -76,7 +84,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def chat_server(*replies: str | None) -> Iterator[ChatServer]:
+def chat_server(*replies: str | int | None) -> Iterator[ChatServer]:
     """Serve until the block ends."""
     with ChatServer(*replies) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
