@@ -77,7 +77,7 @@ def test_steps_go_to_stderr_and_the_answer_to_stdout(answering: ChatServer, tmp_
     assert "step" not in result.stdout.partition("FINISHED")[0]
     assert result.stdout.startswith("Answer\n  Something that goes on.\nSPARQL\n")
     assert "✓ ran again: 1 row" in result.stdout
-    assert "1 of 2 IRIs are in the ontology" in result.stdout
+    assert "in the ontology: 1 of 2 IRIs" in result.stdout
     assert "not in the ontology: http://www.w3.org/ns/prov#Nonsense" in result.stdout
     assert "FINISHED  submitted · converged\n3 steps · 3 LM calls · 1 tool call" in result.stdout
     assert f"rlm-runtime log show '{log}'" in result.stdout

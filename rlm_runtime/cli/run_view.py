@@ -179,7 +179,7 @@ def _show_evidence_check(page: Page, grounding: Mapping[str, Any]) -> None:
     missing = grounding.get("missing_iris") or []
     found = sum(iri not in missing for iri in named)
     if named:
-        words, style = f"{found} of {len(named)} IRIs are in the ontology", "green"
+        words, style = f"in the ontology: {found} of {len(named)} IRIs", "green"
         if found < len(named):
             style = "yellow"
         page.line((f"{'✓' if found == len(named) else '✗'} {words}", style), indent=2)

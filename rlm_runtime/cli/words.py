@@ -21,7 +21,7 @@ __all__ = [
 
 _MAX_LINES = 24
 _MAX_CHARS = 2_400
-_MAX_ARGUMENT = 72
+_MAX_ARGUMENT = 56
 _MAX_KEYS = 40
 
 
