@@ -16,10 +16,12 @@ __all__ = [
     "description_cell",
     "listing_cell",
     "plain_cell",
+    "quoted",
     "statements_cell",
 ]
 
 _MOST_NAMED = 40
+_MOST_COUNTED = 12
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,16 @@ SUBMIT(
 if check["ok"] else check["error"]),
     reflection={reflection!r},
 )"""
+
+
+def quoted(query: str) -> str:
+    """Give the Python literal of a query, over several lines where that keeps it as it is.
+
+    Example:
+        >>> len(quoted("ASK {}"))
+        12
+    """
+    return repr(query) if "\\" in query or '"""' in query else f'"""{query}"""'
 
 
 def _submit(notes: Notes) -> str:
@@ -85,7 +97,7 @@ answer += ": " + "; ".join(parts) + "." if parts else " in this ontology."
 {submit}"""
 
 BELOW = """\
-below = sparql_select(\"\"\"{query}\"\"\")["rows"][0]["count"]
+below = sparql_select({query})["rows"][0]["count"]
 if below > count:
     answer += f" Counting indirect ones too, there are {{below}}."
 """
@@ -94,11 +106,11 @@ BY_NAMESPACE = """\
 import re
 spaces = {}
 for row in table["rows"]:
-    space = re.match(r"<.*[/#]|[^:]*:", row["entity"] + "#")[0]
+    space = re.match(r"<.*[/#]|[^:]*:", row["entity"])[0]
     spaces[space] = spaces.get(space, 0) + 1
 if len(spaces) > 1:
     most = sorted(spaces.items(), key=lambda item: -item[1])[:5]
-    answer += " By namespace: " + ", ".join(f"{space} {n}" for space, n in most) + "."
+    answer += " By namespace: " + ", ".join(f"{space.strip('<')} {n}" for space, n in most) + "."
 """
 
 EXPECTED = """\
@@ -125,7 +137,7 @@ def listing_cell(
         queries = [v.select(listing.pattern, listing.by)]
         if count:
             queries.insert(0, v.count(listing.pattern))
-        shown = ", ".join(f'"""{query}"""' for query in queries)
+        shown = ", ".join(quoted(query) for query in queries)
         words = (listing.lead, listing.one, listing.many, listing.by, listing.heading, listing.own)
         alternatives.append(f"    ({shown}, {', '.join(repr(word) for word in words)}),")
     return _LISTING.format(
@@ -137,7 +149,7 @@ def listing_cell(
         if count
         else 'check.get("total") if table["truncated"] else len({row["entity"] for row in '
         'table["rows"]})',
-        most=_MOST_NAMED,
+        most=_MOST_COUNTED if count else _MOST_NAMED,
         further=further,
         evidence=list(notes.evidence),
         submit=_submit(notes),
@@ -145,7 +157,7 @@ def listing_cell(
 
 
 _ASK = """\
-query = \"\"\"{query}\"\"\"
+query = {query}
 check = check_query(query)
 print(check)
 holds = check["ok"] and check["rows"][0]["ask"]
@@ -157,12 +169,12 @@ evidence = {evidence!r}
 def ask_cell(query: str, yes: str, no: str, notes: Notes) -> str:
     """Write the cell that answers yes or no from an ASK query."""
     return _ASK.format(
-        query=query, yes=yes, no=no, evidence=list(notes.evidence), submit=_submit(notes)
+        query=quoted(query), yes=yes, no=no, evidence=list(notes.evidence), submit=_submit(notes)
     )
 
 
 _DESCRIPTION = """\
-query = \"\"\"{query}\"\"\"
+query = {query}
 check = check_query(query)
 print(check)
 facts = sparql_select(query, 200)["rows"]
@@ -241,7 +253,7 @@ def description_cell(
         lead: How the answer begins.
     """
     return _DESCRIPTION.format(
-        query=query,
+        query=quoted(query),
         kinds=_KINDS,
         facts=_FACTS,
         texts=list(texts),
@@ -272,7 +284,8 @@ parts = []
 for subject, values in told.items():
     more = [f"and {{len(values) - {most}}} more"] if len(values) > {most} else []
     values = ", ".join(values[:{most}] + more)
-    parts.append(relation.format(values=values, subject=shown.get(subject, subject)))
+    said = relation.replace("{{subject}}", shown.get(subject, subject))
+    parts.append(said.replace("{{values}}", values))
 answer = "; ".join(parts)
 answer += "" if answer[-1:] in (".", "!", "?") else "."
 answer = answer if parts else {none!r}
@@ -295,7 +308,7 @@ def statements_cell(
         notes: What is submitted beside the answer.
     """
     return _STATEMENTS.format(
-        options="\n".join(f'    ("""{query}""", {said!r}),' for query, said in options),
+        options="\n".join(f"    ({quoted(query)}, {said!r})," for query, said in options),
         shown=shown,
         most=_MOST_NAMED,
         none=none,

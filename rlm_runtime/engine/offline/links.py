@@ -19,6 +19,8 @@ from rlm_runtime.engine.offline.single import about_one, describe, list_out
 
 __all__ = ["linked", "relation", "values"]
 
+_THINGS = ("thing", "things")
+
 
 def relation(question: Question, chosen: Sequence[Choice], v: Vocabulary) -> Plan:
     """Plan for what leads from one thing to another."""
@@ -49,7 +51,9 @@ def values(question: Question, chosen: Sequence[Choice], v: Vocabulary) -> Plan:
             (
                 f"?value {path} ?subject",
                 f"No “{name.label}” of {{subject}} is stated; that itself is the “{name.label}” "
-                "of {values}",
+                "of {values}"
+                if question.kind == "values"
+                else f"{{values}}: the “{name.label}” of each is {{subject}}",
             ),
         )
     ]
@@ -84,7 +88,7 @@ def _combine(
     if question.beyond:
         return not_followed(f"the question holds “{question.beyond}”", named)
     instances = [choice for choice in named if choice.entities[0].kind == "instance"]
-    types = " ".join(found.types for choice in instances for found in choice.entities).split(", ")
+    types = ", ".join(found.types for choice in instances for found in choice.entities).split(", ")
     links = [choice for choice in named if choice.entities[0].kind == "property"]
     classes = [choice for choice in named if choice.entities[0].kind == "class"]
     # "The Finance department": the class only says what kind of thing Finance is.
@@ -94,7 +98,9 @@ def _combine(
     if instances and asked:
         return _list_linked(question, asked[0], links, instances, v)
     if instances and links and not question.count:
-        return values(Question("values"), [instances[0], links[0]], v)
+        return values(question, [instances[0], links[0]], v)
+    if instances and links:
+        return _count_values(question, instances[0], links[0], v)
     if len(named) == 1 and question.count and not lacking and not links:
         return about_one(Question("instances", count=True), named[0], v)
     if question.count:
@@ -107,6 +113,17 @@ def _combine(
         lead = f"What {unclear} means here is not clear to the rules; this is what is known. "
     kind = "compared" if len(named) == 2 else "definition"
     return describe(Question(kind), named, v, lead)
+
+
+def _count_values(question: Question, end: Choice, link: Choice, v: Vocabulary) -> Plan:
+    of, name = end.entities[0], link.entities[0]
+    told = f"“{name.label}” ({name.iri})"
+    options = [
+        Listing(f"?entity {name.iri} {of.iri} .", f"{told} leads to {of.shown} from", *_THINGS),
+        Listing(f"{of.iri} {name.iri} ?entity .", f"{told} leads from {of.shown} to", *_THINGS),
+    ]
+    what = f"the number of what {name.shown} links with {of.shown}"
+    return list_out(question, [end, link], options, v, what)
 
 
 def _list_linked(

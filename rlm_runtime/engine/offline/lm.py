@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
@@ -18,11 +19,15 @@ __all__ = ["OfflineLM"]
 
 _CHARS_PER_TOKEN = 4
 _SECTION = re.compile(r"^\[\[ ## (\w+) ## \]\]$", re.M)
-_REQUESTED = re.compile(r"\[\[ ## (\w+) ## \]\]")
+# What DSPy's adapters ask for at the end of a prompt: names, with the types that are no texts.
+_REQUESTED = re.compile(
+    r"`(?:\[\[ ## )?(\w+)(?: ## \]\])?`(?: \(must be formatted as a valid Python ([^()]*)\))?"
+)
 _CANNOT = (
     "The offline explorer follows fixed rules and cannot reason about texts. "
     "Use a language model for this."
 )
+_UNFINISHED = "Not answered: the turns were used up. The offline explorer needs two of them."
 
 
 class OfflineLM(dspy.LM):
@@ -49,7 +54,7 @@ class _Engine:
     def complete(self, request: Request) -> Response:
         system = request.system if isinstance(request.system, str) else ""
         texts = [message.text or "" for message in request.messages]
-        reply = _reply(system or "", texts[-1] if texts else "")
+        reply = _reply(texts[-1] if texts else "")
         tokens = sum(map(len, [system or "", *texts])) // _CHARS_PER_TOKEN
         written = len(reply) // _CHARS_PER_TOKEN
         return Response(
@@ -82,16 +87,26 @@ class _AsyncEngine:
         self._engine.close()
 
 
-def _reply(system: str, prompt: str) -> str:
+def _reply(prompt: str) -> str:
     sections = _sections(prompt)
-    wanted = _fields_wanted(prompt)
-    if wanted == ["reasoning", "code"] and "query" in sections and "history" in sections:
-        reasoning, cell = _turn(sections["query"], sections["history"])
-        return _formatted({"reasoning": reasoning, "code": f"```python\n{cell}\n```"})
-    if not wanted:
+    request = prompt.rpartition("Respond with ")[2]
+    wanted = {name: kind for name, kind in _REQUESTED.findall(request) if name != "completed"}
+    if not wanted or "Respond with " not in prompt:
         return _CANNOT
-    types = dict(re.findall(r"`(\w+)` \(([^)]*)\)", system))
-    return _formatted({name: _filler(types.get(name, "str")) for name in wanted})
+    if list(wanted) == ["reasoning", "code"] and {"query", "history"} <= sections.keys():
+        reasoning, cell = _turn(sections["query"], sections["history"])
+        fields = {"reasoning": reasoning, "code": f"```python\n{cell}\n```"}
+    elif {"answer", "sparql", "evidence"} <= wanted.keys():
+        fields = {**dict.fromkeys(wanted, ""), "answer": _UNFINISHED, "evidence": []}
+    else:
+        fields = {name: _filler(kind) for name, kind in wanted.items()}
+    if request.startswith("a JSON object"):
+        return json.dumps(fields)
+    shown = "\n\n".join(
+        f"[[ ## {name} ## ]]\n{value if isinstance(value, str) else json.dumps(value)}"
+        for name, value in fields.items()
+    )
+    return f"{shown}\n\n[[ ## completed ## ]]"
 
 
 def _turn(query: str, history: str) -> tuple[str, str]:
@@ -113,21 +128,10 @@ def _sections(prompt: str) -> dict[str, str]:
     return sections
 
 
-def _fields_wanted(prompt: str) -> list[str]:
-    _, marker, tail = prompt.rpartition("Respond with the corresponding output fields")
-    return [n for n in _REQUESTED.findall(tail) if n != "completed"] if marker else []
-
-
-def _filler(kind: str) -> str:
-    if kind.startswith(("list", "List", "tuple", "set")):
-        return "[]"
-    if kind.startswith(("dict", "Dict")):
-        return "{}"
-    if kind in ("int", "float"):
-        return "0"
-    return "False" if kind == "bool" else _CANNOT
-
-
-def _formatted(fields: dict[str, str]) -> str:
-    shown = "\n\n".join(f"[[ ## {name} ## ]]\n{text}" for name, text in fields.items())
-    return f"{shown}\n\n[[ ## completed ## ]]"
+def _filler(kind: str) -> object:
+    """Give a value of a type, as empty as can be; for a text, why there is no better one."""
+    name, _, inside = kind.partition("[")
+    if name == "Literal":
+        return inside.partition(",")[0].strip("]'\" ")
+    empty = {"list": [], "tuple": [], "set": [], "dict": {}, "int": 0, "float": 0.0, "bool": False}
+    return empty.get(name, _CANNOT)

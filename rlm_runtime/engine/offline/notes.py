@@ -68,7 +68,7 @@ def notes(chosen: Sequence[Choice], what: str) -> Notes:
     for choice in chosen:
         first = choice.entities[0]
         if choice.inexact:
-            remarks.append(f"(Nothing is called “{first.phrase}”; {first.shown} was taken.)")
+            remarks.append(f"(“{first.phrase}” was taken for {first.shown}.)")
         also = [other.shown for other in choice.entities[1:]]
         also += [f"{other.shown}, {a(other.kind)}" for other in choice.others]
         if also:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -77,8 +78,8 @@ class Vocabulary:
         self.domain = self._grouped("domain", "rdfs:domain") + union
         self.range = self._grouped("range", "rdfs:range") + union
         self.labels = self.either("label", "rdfs:label")
-        self.texts = list(uses.get("text", ()))
-        self.has_hierarchy = bool(uses.get("subclass"))
+        # A comment may be about anything; a definition is what is asked for.
+        self.texts = sorted(uses.get("text", ()), key=lambda name: not name.endswith("definition"))
 
     def uses(self, role: str) -> bool:
         """Say whether any predicate of a role is in use."""
@@ -233,14 +234,20 @@ def listings(
                 f"{{ {pattern} }} UNION {{ ?all owl:members/rdf:rest*/rdf:first {x}, ?entity . "
                 f"FILTER(?entity != {x}) }}"
             )
-        return [Listing(pattern, f"{shown} is declared disjoint with", of, _plural(of))]
+        lead = f"{shown} is declared disjoint with"
+        above = f"{x} rdfs:subClassOf+ ?superclass . ?superclass {path} ?entity ."
+        inherited = f"{shown} is, by what is above it, disjoint with"
+        return [
+            Listing(pattern, lead, of, _plural(of)),
+            Listing(above, inherited, of, _plural(of), "superclass", "from"),
+        ]
     if kind == "equivalent":
         path = v.both_ways("equivalent", "owl:equivalentClass")
         return [Listing(f"{x} {path} ?entity .", f"{shown} has", "equivalent", "equivalents")]
     if kind == "types":
         return [Listing(f"{x} a ?entity .", f"{shown} is of", "type", "types")]
     if kind == "instances" and of == "class":
-        below = "a/rdfs:subClassOf*" if v.has_hierarchy else "a"
+        below = "a/rdfs:subClassOf*" if v.uses("subclass") else "a"
         return [Listing(f"?entity {below} {x} .", f"{shown} has", "instance", "instances")]
     if kind == "instances":
         pattern = f"?entity ?predicate {x} ."
@@ -286,7 +293,10 @@ def related(x: str, y: str, of: Sequence[str], v: Vocabulary, shown: Sequence[st
     """
     ways = []
     for start, end, way in ((x, y, shown), (y, x, shown[::-1])):
-        named = f'BIND("from {way[0]} to {way[1]}" AS ?direction)'
+        # JSON writes a text with the escapes of SPARQL.
+        named = (
+            f"BIND({json.dumps(f'from {way[0]} to {way[1]}', ensure_ascii=False)} AS ?direction)"
+        )
         if set(of) == {"class"}:
             ways.append(
                 f"{{ {start} rdfs:subClassOf* ?above . ?entity {v.domain} ?above . "

@@ -13,6 +13,7 @@ from rlm_runtime.engine.offline.cells import (
     description_cell,
     listing_cell,
     plain_cell,
+    quoted,
     statements_cell,
 )
 from rlm_runtime.engine.offline.notes import RULES, Plan, a, notes, understood
@@ -121,7 +122,7 @@ def about_one(question: Question, choice: Choice, v: Vocabulary) -> Plan:
     if step and not question.indirect:
         path = hierarchy(found.kind, step, v)
         every = v.count(f"{found.iri} ({path})+ ?entity . FILTER(?entity != {found.iri})")
-        further = BELOW.format(query=every)
+        further = BELOW.format(query=quoted(every))
     return list_out(question, [choice], options, v, what, further)
 
 
