@@ -147,6 +147,11 @@ def test_turns_used_up_end_in_an_extracted_answer(prov: Any) -> None:
     assert "two" in lm.prompts[-1]
 
 
+def test_an_extraction_out_of_form_leaves_what_was_said(prov: Any) -> None:
+    result = ask(prov, cell("print('one')"), "I would say: three.", max_iterations=1)
+    assert (result.answer, result.stop_reason) == ("I would say: three.", "max_iterations")
+
+
 @pytest.mark.parametrize(
     ("options", "kind"),
     [({"max_tokens": 1}, "max_tokens"), ({"timeout": 1e-9}, "timeout")],

@@ -9,6 +9,7 @@ from typing import Any
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
+from dspy.utils.exceptions import AdapterParseError
 
 from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.prompt import action_instructions, task_instructions
@@ -150,6 +151,12 @@ class OntologyRLM(dspy.Module):
                 return _unfinished(state, "budget", found, exceeded=stopped)
             except Refused as refusal:
                 return _unfinished(state, "refused", refusal.args[0])
+            except AdapterParseError as error:
+                if not state.extracted:
+                    raise
+                # The turns are used up and the fields are not to be read: what was said is left.
+                said = str(error.lm_response or state.last_reasoning)
+                return _unfinished(state, "max_iterations", said)
             submitted = not state.extracted
             return dspy.Prediction(
                 answer=str(prediction.answer or ""),
