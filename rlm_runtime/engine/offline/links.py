@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlm_runtime.engine.offline.cells import statements_cell
+from rlm_runtime.engine.offline.choice import Choice, choose_several
 from rlm_runtime.engine.offline.notes import (
     Plan,
     misses_a_name,
@@ -12,10 +12,12 @@ from rlm_runtime.engine.offline.notes import (
     not_found,
     notes,
 )
-from rlm_runtime.engine.offline.queries import Listing, Vocabulary, in_english, related
+from rlm_runtime.engine.offline.queries import Listing, related
 from rlm_runtime.engine.offline.questions import Question
-from rlm_runtime.engine.offline.search import Choice, Findings, choose_several
+from rlm_runtime.engine.offline.search import Findings
 from rlm_runtime.engine.offline.single import about_one, describe, list_out
+from rlm_runtime.engine.offline.tellings import statements_cell
+from rlm_runtime.engine.offline.vocabulary import Vocabulary, in_english
 
 __all__ = ["linked", "relation", "values"]
 
@@ -77,9 +79,11 @@ def linked(question: Question, findings: Findings, v: Vocabulary) -> Plan:
     named = [choice for choice in chosen if choice.entities]
     lacking = [choice for choice in chosen if not choice.entities]
     names = [choice for choice in lacking if misses_a_name(choice)]
-    if names or not named:
-        return not_found([*named, *names] if named else chosen)
-    return _combine(question, named, lacking, v)
+    if names:
+        return not_found([*named, *names])
+    if question.beyond:
+        return not_followed(f"the question holds “{question.beyond}”", named)
+    return _combine(question, named, lacking, v) if named else not_found(chosen)
 
 
 def _combine(
@@ -108,8 +112,8 @@ def _combine(
     if len(named) == 2 and not links:
         return relation(Question("related"), named, v)
     lead = ""
-    if lacking:
-        unclear = ", ".join(f"“{' '.join(choice.unknown)}”" for choice in lacking)
+    unclear = ", ".join(f"“{' '.join(choice.unknown)}”" for choice in lacking if choice.unknown)
+    if unclear:
         lead = f"What {unclear} means here is not clear to the rules; this is what is known. "
     kind = "compared" if len(named) == 2 else "definition"
     return describe(Question(kind), named, v, lead)

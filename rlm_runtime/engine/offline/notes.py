@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from rlm_runtime.engine.offline.cells import Notes, plain_cell
+from rlm_runtime.engine.offline.choice import Choice
 from rlm_runtime.engine.offline.questions import Question
-from rlm_runtime.engine.offline.search import Choice
 
 __all__ = [
     "RULES",
@@ -71,6 +71,8 @@ def notes(chosen: Sequence[Choice], what: str) -> Notes:
             remarks.append(f"(“{first.phrase}” was taken for {first.shown}.)")
         also = [other.shown for other in choice.entities[1:]]
         also += [f"{other.shown}, {a(other.kind)}" for other in choice.others]
+        for other in choice.beside:
+            doubts.append(f"“{other.phrase}” was read as {other.shown} and left aside.")
         if also:
             doubts.append(f"{first.shown} was taken; called alike: {'; '.join(also)}.")
     return Notes(
@@ -118,11 +120,12 @@ def misses_a_name(choice: Choice) -> bool:
 
 def not_followed(why: str, named: Sequence[Choice]) -> Plan:
     """Say that the rules cannot answer, and what of the question was found."""
-    found = "; ".join(choice.entities[0].shown for choice in named)
+    found = "; ".join(choice.entities[0].shown for choice in named if choice.entities)
     answer = (
         f"Not answered: {why}, which the offline explorer's rules cannot follow; a language "
-        f"model may. What the question names is there: {found}."
+        "model may."
     )
+    answer += f" What the question names is there: {found}." if found else ""
     return f"{why[0].upper()}{why[1:]}, which my rules cannot follow.", plain_cell(
         answer, Notes("No rule fits the question.", RULES)
     )

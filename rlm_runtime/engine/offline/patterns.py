@@ -86,6 +86,11 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("overview", r"^what (?:is|does) (?:this|the) (?:ontology|vocabulary|graph|data(?:set)?)\b"),
     (
         "all",
+        r"^(?:what |which )?(?P<what>classes|(?:object|data|datatype|annotation) properties) "
+        rf"{_HAVE} .+ have$",
+    ),
+    (
+        "all",
         r"^(?:what |which )?(?:are )?(?:all )?(?:of )?(?:the )?(?P<what>(?:(?:object|data"
         r"|datatype|annotation) )?properties|classes|concepts|individuals|instances|triples"
         rf"|statements)(?: are)?(?: defined| declared| {_HAVE} (?:it|(?:this|the) [a-z]+) have"
@@ -98,6 +103,11 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("ask_disjoint", rf"^are {_X} and {_Y} disjoint$"),
     ("definition", rf"^(?:is|are) there (?:an? |any )?(?:[a-z]+ )?(?:called|named|for) {_X}$"),
     ("definition", rf"^do(?:es)? {_X} exist$"),
+    (
+        "definition",
+        rf"^do(?:es)? .+ (?:have|define|contain|declare|include) (?:an? )?(?:{_CLASSES}"
+        rf"|{_PROPERTIES})(?: called| named| for)? {_X}$",
+    ),
     ("inverse", rf"^do(?:es)? {_X} have (?:an? |any )?inverse"),
     ("subclasses", rf"^do(?:es)? {_X} have (?:any )?{_SUB}$"),
     ("ask_type", rf"^(?:is|are) {_X} (?:an?|instances? of) {_Y}$"),
@@ -179,7 +189,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("domain_of", rf"\b{_PROPERTIES} {_HAVE} {_X} have$"),
     (
         "domain_of",
-        rf"\b{_PROPERTIES} (?:that |which |are |can |may |be )*(?:apply|applies|used"
+        rf"\b{_PROPERTIES} (?:that |which |are |can |may |be )*(?:apply|applies|applied|used"
         rf"|available|applicable|defined|belong)(?: to| with| on| for| by| in)* {_X}$",
     ),
     (
@@ -212,7 +222,8 @@ LEADS = (
     r"(?:please|kindly|hello|hi|hey|so|ok(?:ay)?|now)\b[ ,:]*"
     r"|(?:can|could|would|will) you (?:please )?"
     r"|(?:i (?:want|need|would like|'d like)|i'd like) to (?:know|see|understand) "
-    r"|do you know |tell (?:me|us) (?=about|what|which|who|how|the|all)"
+    r"|do you know |tell (?:me|us) (?:everything |something |more |all )?"
+    r"(?=about|what|which|who|how|the)"
     r"|(?:show|give) (?:me|us) (?=the|all|an?|what|which|\w)|according to [^,]+, "
 )
 """Polite beginnings that say nothing about the kind of question."""

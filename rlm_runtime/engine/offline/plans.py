@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 
+from rlm_runtime.engine.offline.choice import choose
 from rlm_runtime.engine.offline.links import linked, relation, values
-from rlm_runtime.engine.offline.notes import Plan, misses_a_name, not_found
-from rlm_runtime.engine.offline.queries import Vocabulary
+from rlm_runtime.engine.offline.notes import Plan, misses_a_name, not_followed, not_found
 from rlm_runtime.engine.offline.questions import Question
-from rlm_runtime.engine.offline.search import Findings, choose
+from rlm_runtime.engine.offline.search import Findings
 from rlm_runtime.engine.offline.single import (
     BUILT_IN,
     about_one,
@@ -19,6 +19,7 @@ from rlm_runtime.engine.offline.single import (
     labels_of,
     overview,
 )
+from rlm_runtime.engine.offline.vocabulary import Vocabulary
 
 __all__ = ["answer_cell"]
 
@@ -52,6 +53,8 @@ def answer_cell(question: Question, findings: Findings) -> Plan:
         # "Employees of Research who know …": part of the words after "of" is found.
         if question.kind == "values" and chosen[1].entities and not misses_a_name(chosen[0]):
             return linked(question, findings, v)
+        if any(question.beyond in choice.unknown for choice in chosen):
+            return not_followed(f"the question holds “{question.beyond}”", chosen)
         return not_found(chosen)
     if question.kind.startswith("ask_"):
         return ask(question, chosen)

@@ -10,23 +10,21 @@ from rlm_runtime.engine.offline.cells import (
     EXPECTED,
     Notes,
     ask_cell,
-    description_cell,
     listing_cell,
     plain_cell,
     quoted,
-    statements_cell,
 )
+from rlm_runtime.engine.offline.choice import Choice
 from rlm_runtime.engine.offline.notes import RULES, Plan, a, notes, understood
 from rlm_runtime.engine.offline.queries import (
     Listing,
-    Vocabulary,
     hierarchy,
-    in_english,
     listings,
     of_all,
 )
 from rlm_runtime.engine.offline.questions import Question
-from rlm_runtime.engine.offline.search import Choice
+from rlm_runtime.engine.offline.tellings import description_cell, statements_cell
+from rlm_runtime.engine.offline.vocabulary import Vocabulary, in_english
 
 __all__ = [
     "BUILT_IN",
