@@ -109,9 +109,9 @@ def _level(found: Found) -> int:
 
 def _cover(wanted: Wanted, matches: Sequence[Found]) -> tuple[list[tuple[Found, ...]], list[str]]:
     """Find entities for parts of the words, the longest first; give also the words left over."""
-    left = _content(wanted.full[-1] if wanted.full else wanted.text)
+    left = _content(wanted.text)
     picked = []
-    for part in (*wanted.full[-1:], *wanted.parts):
+    for part in (*wanted.full, *wanted.parts):
         inside = _content(part)
         best = _best([m for m in matches if m.phrase == part], wanted.kinds)
         if best and inside and all(word in left for word in inside):

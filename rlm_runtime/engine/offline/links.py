@@ -79,11 +79,12 @@ def linked(question: Question, findings: Findings, v: Vocabulary) -> Plan:
     named = [choice for choice in chosen if choice.entities]
     lacking = [choice for choice in chosen if not choice.entities]
     names = [choice for choice in lacking if misses_a_name(choice)]
-    if names:
-        return not_found([*named, *names])
-    if question.beyond:
-        return not_followed(f"the question holds “{question.beyond}”", named)
-    return _combine(question, named, lacking, v) if named else not_found(chosen)
+    quantity = next((w for c in names for w in c.unknown if w[0].isdigit()), "")
+    if question.beyond or quantity:
+        return not_followed(f"the question holds “{question.beyond or quantity}”", named)
+    if names or not named:
+        return not_found([*named, *names] if names else chosen)
+    return _combine(question, named, lacking, v)
 
 
 def _combine(
@@ -100,7 +101,7 @@ def _combine(
         [] if links else classes
     )
     if instances and asked:
-        return _list_linked(question, asked[0], links, instances, v)
+        return _list_linked(question, asked[0], links, instances, lacking, v)
     if instances and links and not question.count:
         return values(question, [instances[0], links[0]], v)
     if instances and links:
@@ -135,6 +136,7 @@ def _list_linked(
     wanted: Choice,
     links: Sequence[Choice],
     instances: Sequence[Choice],
+    lacking: Sequence[Choice],
     v: Vocabulary,
 ) -> Plan:
     cls = wanted.entities[0]
@@ -163,4 +165,4 @@ def _list_linked(
             )
         )
     what = f"the instances of {cls.shown} that are linked with {shown}"
-    return list_out(question, [wanted, *links, *instances], options, v, what)
+    return list_out(question, [wanted, *links, *instances, *lacking], options, v, what)

@@ -24,6 +24,7 @@ Plan = tuple[str, str]
 """Reasoning and cell."""
 
 RULES = "The offline explorer follows fixed rules and may have misread the question."
+_NAMES = "It searched names, labels and synonyms, not other values."
 _ASKED = {
     "definition": "what {0} is",
     "compared": "how {0} and {1} differ",
@@ -66,6 +67,9 @@ def notes(chosen: Sequence[Choice], what: str) -> Notes:
     """Give what is submitted beside an answer about chosen entities, all of them evidence."""
     remarks, doubts = [], [RULES]
     for choice in chosen:
+        if not choice.entities:
+            remarks += [f"(“{word}” was not understood.)" for word in choice.unknown]
+            continue
         first = choice.entities[0]
         if choice.inexact:
             remarks.append(f"(“{first.phrase}” was taken for {first.shown}.)")
@@ -100,7 +104,7 @@ def not_found(chosen: Sequence[Choice]) -> Plan:
     if there:
         answer += f" {' and '.join(there)} {'is' if len(there) == 1 else 'are'} there."
     reasoning = f"Nothing is called {looked}. I say so instead of guessing."
-    return reasoning, plain_cell(answer, Notes(f"Searched for {looked}.", RULES))
+    return reasoning, plain_cell(answer, Notes(f"Searched for {looked}.", f"{RULES} {_NAMES}"))
 
 
 def _missing_words(choice: Choice) -> str:

@@ -124,8 +124,8 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "related",
-        rf"\b(?:relation(?:ship)?s?|connections?|links?|paths?|{_PROPERTIES}) "
-        rf"(?:between|from) {_X} (?:and|to|with) {_Y}$",
+        rf"\b(?:relation(?:ship)?s?|connections?|links?|paths?|{_PROPERTIES})(?: are there"
+        rf"| exist)? (?:between|from) {_X} (?:and|to|with) {_Y}$",
     ),
     (
         "related",
@@ -239,7 +239,7 @@ BEYOND = (
     r"\b(?:most|least|fewest|largest|biggest|smallest|highest|lowest|oldest|newest|youngest"
     r"|latest|earliest|longest|shortest|cheapest|recently|average|mean|median|sum|total|maximum"
     r"|minimum|top|than|after|before|since|until|between|without|except|no|not|never|none|neither"
-    r"|per|today|only|both|why)\b|n't\b"
+    r"|per|today|only|both|why|includ(?:ed|ing))\b|n't\b"
 )
 """Words that ask for comparing, excluding or computing, which the rules do not do."""
 

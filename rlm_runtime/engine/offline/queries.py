@@ -126,7 +126,7 @@ def listings(
         return [
             Listing(
                 pattern,
-                f"{shown} is the domain of",
+                f"By domain, {shown} has",
                 "property",
                 "properties",
                 "class",
@@ -150,7 +150,7 @@ def listings(
         used = f"?x {x} ?y . {'?x' if kind == 'domain' else '?y'} a ?entity ."
         role = "subjects" if kind == "domain" else "values"
         return [
-            Listing(f"{x} {path} ?entity .", f"{shown} has as its {kind}", "class", "classes"),
+            Listing(f"{x} {path} ?entity .", f"The {kind} of {shown} names", "class", "classes"),
             Listing(f"{up} {path} ?entity .", f"{shown} states no {kind} of its own; from the "
                     "property above it, it has", kind, f"{kind}s", "superproperty", "from"),
             Listing(used, f"{shown} states no {kind}; in the data its {role} belong to", "class",

@@ -105,21 +105,34 @@ def read_question(text: str) -> Question:
     }
     for kind, pattern in PATTERNS:
         found = re.search(pattern, rest, re.I)
-        if found is None:
+        if found is None or not all(_names(words) for words in _groups(found, "x", "y")):
             continue
-        groups = {key: value for key, value in found.groupdict().items() if value}
-        if any(not _names(groups[key]) for key in ("x", "y") if key in groups):
+        if kind == "definition" and (counted or re.search(BEYOND, found["x"], re.I)):
             continue
-        wanted = (groups[key] for key in ("x", "y") if key in groups)
-        pairs = zip(wanted, KINDS[kind], strict=False)
-        what = groups.get("what") or LANGUAGES.get(groups.get("language", "").lower(), "")
+        if re.search(BEYOND, _outside(found), re.I):
+            break
+        pairs = zip(_groups(found, "x", "y"), KINDS[kind], strict=False)
         things = tuple(_wanted(words, kinds) for words, kinds in pairs)
-        if kind == "definition" and (counted or re.search(BEYOND, groups["x"], re.I)):
-            continue
-        return Question(kind, things, what=what.lower(), **shared)
-    if listing and len(_WORD.findall(rest)) <= 3 and _names(rest):
-        return Question("instances", (_wanted(rest, ("class",)),), **shared)
+        what = "".join(_groups(found, "what", "language")).lower()
+        return Question(kind, things, what=LANGUAGES.get(what, what), **shared)
+    else:
+        if listing and len(_WORD.findall(rest)) <= 3 and _names(rest) and not beyond:
+            return Question("instances", (_wanted(rest, ("class",)),), **shared)
     return Question("linked", tuple(_chunks(rest)), **shared)
+
+
+def _groups(found: re.Match[str], *names: str) -> list[str]:
+    """Give the texts of those groups that the pattern has and that matched."""
+    groups = found.groupdict()
+    return [groups[name] for name in names if groups.get(name)]
+
+
+def _outside(found: re.Match[str]) -> str:
+    """Give the text without the things named in it, and without what the pattern compares by."""
+    text = found.string
+    for words in _groups(found, "x", "y"):
+        text = text.replace(words, " ")
+    return re.sub(r"\b(?:between|than|mean)\b", " ", text, flags=re.I)
 
 
 def _trimmed(text: str) -> str:
@@ -147,7 +160,7 @@ def _wanted(text: str, kinds: tuple[str, ...]) -> Wanted:
     for shortened in (_ARTICLES, _BEFORE, _BEHIND, _WITHIN):
         full.append(shortened.sub("", full[-1]))
     full = list(dict.fromkeys(phrase for phrase in full if _names(phrase)))
-    parts = [part for part in _parts(full[-1] if full else text) if part not in full]
+    parts = [part for part in _parts(_ARTICLES.sub("", text)) if part not in full]
     return Wanted(text, tuple(full), tuple(parts[:_MAX_PARTS]), kinds)
 
 
