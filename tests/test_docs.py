@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import itertools
 import os
 import re
 import shlex
@@ -54,10 +55,11 @@ def test_what_a_page_shows_is_what_happens(
 def test_a_page_is_short_and_made_of_known_blocks(page: Path) -> None:
     text = page.read_text()
     assert len(text.splitlines()) <= 150
-    kinds = {block.kind for block in blocks_of(text)}
-    assert kinds <= {*KINDS, "hidden"}, kinds
-    fences = len(re.findall(r"^```", text, re.M))
-    assert fences == 2 * sum(block.kind != "hidden" for block in blocks_of(text))
+    kinds = [block.kind for block in blocks_of(text)]
+    assert {*kinds} <= {*KINDS, "hidden"}, kinds
+    assert len(re.findall(r"^```", text, re.M)) == 2 * sum(kind != "hidden" for kind in kinds)
+    before_output = {a for a, b in itertools.pairwise(["", *kinds]) if b == "output"}
+    assert before_output <= {"python"}, "an output block follows the Python that prints it"
 
 
 @each_page

@@ -111,13 +111,15 @@ def run_page(page: Path, folder: Path, seconds: float = 120) -> list[str]:
 def _work(page: Path, folder: Path, results: Any) -> None:
     import dspy
 
+    from rlm_runtime.errors import TrackingWarning
+
     os.chdir(folder)
     os.environ.update(_ENVIRONMENT)
     for name in _UNSET:
         os.environ.pop(name, None)
     # Our own warnings must not pass unseen; those of libraries are not for the pages to show.
     warnings.simplefilter("ignore")
-    warnings.filterwarnings("error", module="rlm_runtime")
+    warnings.simplefilter("error", TrackingWarning)
     # A completion that an earlier test run left in DSPy's cache on disk is not what the page does.
     dspy.configure_cache(enable_disk_cache=False)
     results.send(list(_problems(page)))
