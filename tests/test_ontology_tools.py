@@ -110,6 +110,11 @@ class TestSearch:
             "ex:c1 | Sensors | instance | exact | ex:Category",
         ]
 
+    def test_a_column_of_no_types_is_not_printed(self, tools: Tools) -> None:
+        found = tools["search_entity"]("product", kind="class")
+        assert printed(found)[0] == "iri | label | kind | match"
+        assert found["rows"][0]["types"] is None
+
     def test_a_synonym_tells_what_matched(self, tools: Tools) -> None:
         assert tools["search_entity"]("Erzeugnis")["rows"][0]["match"] == "exact: Erzeugnis"
 
@@ -357,6 +362,34 @@ class TestDescribe:
         agent = prov["describe_entity"]("prov:SoftwareAgent")
         assert agent["inherits"]["prov:actedOnBehalfOf"] == "prov:Agent"
 
+    def test_what_is_inherited_is_counted_and_printed_in_brief(self, prov: Tools) -> None:
+        said = prov["describe_entity"]("prov:Plan")
+        inherited = said["inherits"]
+        assert said["inherits_from"] == {"prov:Entity": len(inherited)}
+        line = next(line for line in printed(said) if line.startswith("inherits:"))
+        assert line.count("->") == 5
+        assert line.endswith(f"; … {len(inherited) - 5} more in ['inherits']")
+
+    def test_its_own_properties_come_before_inherited_ones_and_a_cut_is_told(
+        self, prov: Tools
+    ) -> None:
+        said = prov["describe_entity"]("prov:Collection", limit=1)
+        assert said["domain_of"] == {"prov:hadMember": "prov:Entity"}
+        assert said["truncated"]
+        assert "there are more" in said["note"]
+
+    def test_what_defines_every_term_alike_is_left_out(self, prov: Tools, tmp_path: Path) -> None:
+        assert "rdfs:isDefinedBy" not in prov["describe_entity"]("prov:Plan")["properties"]
+        path = tmp_path / "two.ttl"
+        path.write_text(
+            "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> ."
+            "<http://e/a> rdfs:isDefinedBy <http://e/> ."
+            "<http://f/b> rdfs:isDefinedBy <http://f/> ."
+        )
+        with open_ontology(path) as ontology:
+            said = make_ontology_tools(ontology)["describe_entity"]("http://e/a")
+        assert said["properties"] == {"rdfs:isDefinedBy": ["<http://e/>"]}
+
 
 class TestRelationships:
     def test_a_hub_is_told_as_counts_and_fair_samples(self, tools: Tools) -> None:
@@ -453,6 +486,14 @@ class TestCheckQuery:
     def test_the_total_is_told_when_cut(self, tools: Tools) -> None:
         checked = tools["check_query"]("SELECT ?p { ?p a ex:Product }", limit=10)
         assert (checked["count"], checked["total"], checked["truncated"]) == (10, 40, True)
+        assert "Cut at limit=10" in checked["note"]
+
+    @pytest.mark.parametrize("limit", [5, 100])
+    def test_its_rows_are_those_of_a_select(self, tools: Tools, limit: int) -> None:
+        query = "SELECT ?p ?v ?none { ?p ex:price ?v OPTIONAL { ?p ex:near ?none } } ORDER BY ?p"
+        checked = tools["check_query"](query, limit)
+        selected = tools["sparql_select"](query, limit)
+        assert {key: checked[key] for key in selected} == selected
 
     def test_unbound_columns_and_languages(self, tools: Tools) -> None:
         checked = tools["check_query"](
@@ -475,6 +516,8 @@ class TestCheckQuery:
         checked = tools["check_query"](query)
         assert checked["ok"] is False
         assert checked["error"]
+        assert checked["warnings"]
+        assert "rows" not in checked
 
     @settings(deadline=None, max_examples=60)
     @given(
@@ -489,10 +532,23 @@ class TestCheckQuery:
 
     def test_it_prints_in_few_lines(self, tools: Tools) -> None:
         lines = printed(tools["check_query"]("SELECT ?p { ?p ex:price ?v } ORDER BY ?v LIMIT 12"))
-        assert lines[0] == "ok: True; form: SELECT; duplicates: 0; ties: 2"
+        assert lines[0] == "ok: True; ties cut by LIMIT: 2"
         assert lines[1].startswith("warnings: Past the LIMIT, 2 more sort equal")
         assert lines[2] == "p:iri"
-        assert lines[-1] == "(12 rows, first 5 shown)"
+        assert len(lines) == 14
+        assert lines[-1] == "(12 rows, first 10 shown; rows holds all 12)"
+
+    def test_what_is_as_it_should_be_is_not_printed(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?p { ?p ex:price 2.5 } ORDER BY ?p LIMIT 13")
+        assert (checked["ties"], checked["duplicates"], checked["warnings"]) == (0, 0, [])
+        lines = printed(checked)
+        assert lines[0] == "ok: True"
+        assert lines[1] == "p:iri"
+
+    def test_unknown_ties_and_other_forms_are_printed(self, tools: Tools) -> None:
+        query = "SELECT * { ?p ex:price ?v } ORDER BY (?v * 2) LIMIT 10"
+        assert printed(tools["check_query"](query))[0] == "ok: True; ties cut by LIMIT: unknown"
+        assert printed(tools["check_query"]("ASK { ?p ex:price ?v }"))[0] == "ok: True; form: ASK"
 
 
 class TestShow:

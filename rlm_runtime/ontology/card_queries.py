@@ -1,26 +1,21 @@
-"""Gather by queries what a sense card says of an ontology: size, schema, predicates in use."""
+"""Gather by queries what a sense card says of an ontology: size, schema, names."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 
 from rlm_runtime.errors import QueryError
-from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts, Usage
+from rlm_runtime.ontology.card_asker import MAX_ROWS, META, OWL, RDF, RDFS, Asker
+from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
+from rlm_runtime.ontology.card_usages import gather_usages
 from rlm_runtime.ontology.labels import NAME_PREDICATES, labels_of, values_clause
-from rlm_runtime.ontology.protocol import Ontology, Term
-from rlm_runtime.ontology.terms import kind_of
+from rlm_runtime.ontology.protocol import Ontology
 
 __all__ = ["gather_card_facts"]
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-_OWL = "http://www.w3.org/2002/07/owl#"
-_XSD = "http://www.w3.org/2001/XMLSchema#"
-_META = (_RDF, _RDFS, _OWL, _XSD)
 _SKOS_CONCEPT = "http://www.w3.org/2004/02/skos/core#Concept"
 _COMMENTS = (
-    _RDFS + "comment",
+    RDFS + "comment",
     "http://www.w3.org/2004/02/skos/core#definition",
     "http://purl.org/dc/terms/description",
     "http://purl.org/dc/elements/1.1/description",
@@ -30,17 +25,25 @@ _COMMENTS = (
     "http://www.w3.org/2004/02/skos/core#note",
 )
 _DATASETS = (
-    _OWL + "Ontology",
+    OWL + "Ontology",
     "http://www.w3.org/2004/02/skos/core#ConceptScheme",
     "http://rdfs.org/ns/void#Dataset",
     "http://www.w3.org/ns/dcat#Dataset",
 )
+_PROPERTY_TYPES = {
+    OWL + "ObjectProperty": "object",
+    OWL + "DatatypeProperty": "datatype",
+    OWL + "AnnotationProperty": "annotation",
+    RDF + "Property": "rdf:Property",
+}
+# Some vocabularies, as that of schema.org, say in their own words what RDFS calls domain and range.
+_DOMAINS, _RANGES = (
+    (RDFS + name, f"http://schema.org/{name}Includes", f"https://schema.org/{name}Includes")
+    for name in ("domain", "range")
+)
 # A domain or range is a class, or a union of classes.
-_OR_MEMBER = f"(<{_OWL}unionOf>/<{_RDF}rest>*/<{_RDF}first>)?"
-_MAX_CLASSES = 40
-_MAX_ROWS = 5_000
-_MAX_VALUE_LISTS = 24
-_FEW_VALUES = 6
+_OR_MEMBER = f"(<{OWL}unionOf>/<{RDF}rest>*/<{RDF}first>)?"
+_PAIR = "FILTER(isIRI(?a) && isIRI(?b)) } ORDER BY ?a ?b"
 
 
 def gather_card_facts(ontology: Ontology, *, timeout: float) -> CardFacts:
@@ -52,247 +55,153 @@ def gather_card_facts(ontology: Ontology, *, timeout: float) -> CardFacts:
         ontology: Local or remote.
         timeout: Seconds for each of about twenty queries; for all together three times that.
     """
-    asker = _Asker(ontology, timeout, CardFacts())
-    asker.about()
-    asker.sizes()
-    asker.schema()
-    asker.names()
-    counted = [iri for iri, count in asker.facts.classes.items() if count][:_MAX_CLASSES]
-    asker.usages(counted)
-    asker.untyped()
-    asker.value_lists()
+    asker = Asker(ontology, timeout, CardFacts())
+    _about(asker)
+    _sizes(asker)
+    _classes(asker)
+    _properties(asker)
+    _names(asker)
+    gather_usages(asker)
     return asker.facts
 
 
-class _Asker:
-    """The queries, each of which adds to the facts."""
+def _about(asker: Asker) -> None:
+    datasets = " ".join(f"<{iri}>" for iri in _DATASETS)
+    texts = (*NAME_PREDICATES, *_COMMENTS)
+    rows = asker.ask(
+        "its title",
+        f"SELECT ?x ?p ?text WHERE {{ VALUES ?type {{ {datasets} }} ?x a ?type ; ?p ?text "
+        f"FILTER(?p IN ({', '.join(f'<{iri}>' for iri in texts)})) }} ORDER BY ?x ?p ?text",
+    )
+    found: dict[str, list[tuple[int, int, str]]] = {"title": [], "comment": []}
+    for place, (_, predicate, text) in enumerate(rows):
+        if predicate and text:
+            language = {"en": 0, "": 1}.get(text.language.split("-")[0], 2)
+            field_name = "title" if predicate.value in NAME_PREDICATES else "comment"
+            found[field_name].append((language, place, " ".join(text.value.split())))
+    asker.facts.title = min(found["title"], default=(0, 0, ""))[2]
+    asker.facts.comment = min(found["comment"], default=(0, 0, ""))[2]
 
-    def __init__(self, ontology: Ontology, timeout: float, facts: CardFacts) -> None:
-        self._ontology = ontology
-        self._timeout = timeout
-        self._until = time.monotonic() + 3 * timeout
-        self.facts = facts
 
-    def _ask(self, what: str, query: str) -> tuple[tuple[Term | None, ...], ...]:
-        left = self._until - time.monotonic()
-        if left <= 0:
-            self.facts.missing.append(f"{what} (no time left)")
-            return ()
-        timeout = min(self._timeout, left)
-        try:
-            rows = self._ontology.select(query, limit=_MAX_ROWS, timeout=timeout)
-        except QueryError as error:
-            self.facts.missing.append(f"{what} ({type(error).__name__})")
-            return ()
-        if rows.truncated:
-            self.facts.missing.append(f"{what} beyond {_MAX_ROWS} rows")
-        return rows.terms
+def _sizes(asker: Asker) -> None:
+    facts = asker.facts
+    facts.predicates = asker.counts(
+        "predicates", "SELECT ?k (COUNT(*) AS ?n) WHERE { ?s ?k ?o } GROUP BY ?k"
+    )
+    if 0 < len(facts.predicates) < MAX_ROWS:
+        facts.triples = sum(facts.predicates.values())
+    else:
+        facts.triples = asker.number("triples", "SELECT (COUNT(*) AS ?n) WHERE { ?s ?p ?o }")
+    types = asker.counts(
+        "classes", "SELECT ?k (COUNT(DISTINCT ?s) AS ?n) WHERE { ?s a ?k } GROUP BY ?k"
+    )
+    facts.classes = {iri: n for iri, n in types.items() if not iri.startswith(META)}
+    if any(iri.startswith(OWL) for iri in types if iri != OWL + "Ontology"):
+        facts.declared.append("OWL")
+    elif any(iri.startswith((RDFS, RDF + "Property")) for iri in types):
+        facts.declared.append("RDFS")
+    if _SKOS_CONCEPT in types:
+        facts.declared.append("SKOS")
+    facts.individuals = asker.number(
+        "instances",
+        "SELECT (COUNT(DISTINCT ?s) AS ?n) WHERE { ?s a ?c FILTER("
+        + " && ".join(f"!STRSTARTS(STR(?c), '{namespace}')" for namespace in META)
+        + ") }",
+    )
+    facts.namespaces = asker.counts(
+        "namespaces",
+        "SELECT ?k (COUNT(*) AS ?n) WHERE { { SELECT DISTINCT ?s WHERE { ?s ?p ?o "
+        'FILTER(isIRI(?s)) } } BIND(REPLACE(STR(?s), "[^/#]*$", "") AS ?k) } GROUP BY ?k',
+    )
 
-    def _counts(self, what: str, query: str) -> dict[str, int]:
-        """Give the counts ?n by ?k, the highest first, of a query without an order."""
-        rows = self._ask(what, f"{query} ORDER BY DESC(?n) ?k")
-        return {key.value: int(n.value) for key, n in rows if key and n and key.kind != "bnode"}
 
-    def _number(self, what: str, query: str) -> int | None:
-        rows = self._ask(what, query)
-        return int(rows[0][0].value) if rows and rows[0][0] else None
-
-    def about(self) -> None:
-        datasets = " ".join(f"<{iri}>" for iri in _DATASETS)
-        texts = (*NAME_PREDICATES, *_COMMENTS)
-        rows = self._ask(
-            "its title",
-            f"SELECT ?x ?p ?text WHERE {{ VALUES ?type {{ {datasets} }} ?x a ?type ; ?p ?text "
-            f"FILTER(?p IN ({', '.join(f'<{iri}>' for iri in texts)})) }} ORDER BY ?x ?p ?text",
-        )
-        found: dict[str, list[tuple[int, int, str]]] = {"title": [], "comment": []}
-        for place, (_, predicate, text) in enumerate(rows):
-            if predicate and text:
-                language = {"en": 0, "": 1}.get(text.language.split("-")[0], 2)
-                field_name = "title" if predicate.value in NAME_PREDICATES else "comment"
-                found[field_name].append((language, place, " ".join(text.value.split())))
-        self.facts.title = min(found["title"], default=(0, 0, ""))[2]
-        self.facts.comment = min(found["comment"], default=(0, 0, ""))[2]
-
-    def sizes(self) -> None:
-        facts = self.facts
-        facts.predicates = self._counts(
-            "predicates", "SELECT ?k (COUNT(*) AS ?n) WHERE { ?s ?k ?o } GROUP BY ?k"
-        )
-        facts.triples = self._number("triples", "SELECT (COUNT(*) AS ?n) WHERE { ?s ?p ?o }")
-        types = self._counts(
-            "classes", "SELECT ?k (COUNT(DISTINCT ?s) AS ?n) WHERE { ?s a ?k } GROUP BY ?k"
-        )
-        facts.classes = {iri: n for iri, n in types.items() if not iri.startswith(_META)}
-        if any(iri.startswith(_OWL) for iri in types if iri != _OWL + "Ontology"):
-            facts.declared.append("OWL")
-        elif any(iri.startswith((_RDFS, _RDF + "Property")) for iri in types):
-            facts.declared.append("RDFS")
-        if _SKOS_CONCEPT in types:
-            facts.declared.append("SKOS")
-        facts.individuals = self._number(
-            "instances",
-            "SELECT (COUNT(DISTINCT ?s) AS ?n) WHERE { ?s a ?c FILTER("
-            + " && ".join(f"!STRSTARTS(STR(?c), '{namespace}')" for namespace in _META)
-            + ") }",
-        )
-        facts.namespaces = self._counts(
-            "namespaces",
-            "SELECT ?k (COUNT(*) AS ?n) WHERE { { SELECT DISTINCT ?s WHERE { ?s ?p ?o "
-            'FILTER(isIRI(?s)) } } BIND(REPLACE(STR(?s), "[^/#]*$", "") AS ?k) } GROUP BY ?k',
-        )
-
-    def schema(self) -> None:
-        facts = self.facts
-        pair = "FILTER(isIRI(?a) && isIRI(?b)) } ORDER BY ?a ?b"
-        for a, b in self._ask(
-            "the class hierarchy",
-            f"SELECT DISTINCT ?a ?b WHERE {{ ?a <{_RDFS}subClassOf> ?b {pair}",
+def _classes(asker: Asker) -> None:
+    facts = asker.facts
+    subclass = RDFS + "subClassOf"
+    if subclass in facts.predicates:
+        for a, b in asker.ask(
+            "the class hierarchy", f"SELECT DISTINCT ?a ?b WHERE {{ ?a <{subclass}> ?b {_PAIR}"
         ):
-            if a and b and a != b and not b.value.startswith(_META):
+            if a and b and a != b and not b.value.startswith(META):
                 facts.supers.setdefault(a.value, []).append(b.value)
                 facts.classes.setdefault(b.value, 0)
             if a:
                 facts.classes.setdefault(a.value, 0)
-        for (a,) in self._ask(
-            "declared classes",
-            f"SELECT DISTINCT ?a WHERE {{ VALUES ?t {{ <{_OWL}Class> <{_RDFS}Class> }} ?a a ?t "
-            "FILTER(isIRI(?a)) } ORDER BY ?a",
-        ):
-            if a and not a.value.startswith(_META):
-                facts.classes.setdefault(a.value, 0)
-        for (a,) in self._ask(
-            "declared properties",
-            f"SELECT DISTINCT ?a WHERE {{ VALUES ?t {{ <{_RDF}Property> <{_OWL}ObjectProperty> "
-            f"<{_OWL}DatatypeProperty> <{_OWL}AnnotationProperty> }} ?a a ?t "
-            "FILTER(isIRI(?a)) } ORDER BY ?a",
-        ):
-            if a:
-                self._property(a.value)
-        for iri in facts.predicates:
-            self._property(iri)
-        for name, path in (
-            ("domains", f"<{_RDFS}domain>/{_OR_MEMBER}"),
-            ("ranges", f"<{_RDFS}range>/{_OR_MEMBER}"),
-            ("inverses", f"(<{_OWL}inverseOf>|^<{_OWL}inverseOf>)"),
-        ):
-            for a, b in self._ask(name, f"SELECT DISTINCT ?a ?b WHERE {{ ?a {path} ?b {pair}"):
-                found = self._property(a.value) if a else None
-                if found and b:
-                    getattr(found, name).append(b.value)
-        classes = sorted(facts.classes.items(), key=lambda item: (-item[1], item[0]))
-        facts.classes = dict(classes)
-
-    def _property(self, iri: str) -> PropertyFacts | None:
-        if iri.startswith(_META):
-            return None
-        return self.facts.properties.setdefault(iri, PropertyFacts(iri))
-
-    def names(self) -> None:
-        facts = self.facts
-        for target, predicates in ((facts.naming, NAME_PREDICATES), (facts.commenting, _COMMENTS)):
-            used = [iri for iri in predicates if iri in facts.predicates]
-            if not used:
-                continue
-            for predicate, language, count in self._ask(
-                "languages",
-                f"SELECT ?x ?lang (COUNT(*) AS ?n) WHERE {{ {values_clause(used)} ?s ?x ?v "
-                "FILTER(isLiteral(?v)) BIND(LCASE(LANG(?v)) AS ?lang) } GROUP BY ?x ?lang",
-            ):
-                if predicate and count:
-                    key = (predicate.value, language.value if language else "")
-                    target[key] = target.get(key, 0) + int(count.value)
-        wanted = [*facts.classes, *facts.properties][:500]
-        try:
-            facts.labels = labels_of(self._ontology, wanted, self._timeout)
-        except QueryError as error:
-            facts.missing.append(f"labels ({type(error).__name__})")
-
-    def usages(self, classes: Sequence[str]) -> None:
-        if not classes:
-            return
-        which = f"{values_clause(classes)} ?s a ?x ; ?p ?o FILTER(?p != <{_RDF}type>)"
-        self._usages("?x", which)
-        inside = "?o ?q ?v FILTER(isBlank(?o)) FILTER NOT EXISTS { ?o a ?any }"
-        for cls, predicate, inner, _ in self._ask(
-            "what is in blank nodes",
-            f"SELECT ?x ?p ?q (COUNT(*) AS ?n) WHERE {{ {which} {inside} }} GROUP BY ?x ?p ?q "
-            "ORDER BY ?x ?p DESC(?n) ?q",
-        ):
-            if cls and predicate and inner:
-                for usage in self._of(cls.value, predicate.value, "bnode"):
-                    usage.inside.append(inner.value)
-        for cls, predicate, target, _ in self._ask(
-            "what links point to",
-            f"SELECT ?x ?p ?d (COUNT(*) AS ?n) WHERE {{ {which} ?o a ?d }} GROUP BY ?x ?p ?d "
-            "ORDER BY ?x ?p DESC(?n) ?d",
-        ):
-            if cls and predicate and target and target.value != _OWL + "NamedIndividual":
-                for usage in self._of(cls.value, predicate.value, "iri", "bnode"):
-                    usage.targets.append(target.value)
-
-    def _of(self, cls: str, predicate: str, *kinds: str) -> list[Usage]:
-        usages = self.facts.usages.get(cls, ())
-        return [u for u in usages if u.predicate == predicate and u.kind in kinds]
-
-    def untyped(self) -> None:
-        schema = "|".join(
-            f"<{_RDFS}{name}>" for name in ("domain", "range", "subClassOf", "subPropertyOf")
+        facts.anonymous = asker.number(
+            "anonymous superclasses",
+            f"SELECT (COUNT(*) AS ?n) WHERE {{ ?a <{subclass}> ?b FILTER(isBlank(?b)) }}",
         )
-        which = (
-            "?s ?p ?o FILTER(isIRI(?s)) FILTER NOT EXISTS { ?s a ?any } "
-            f"FILTER NOT EXISTS {{ ?s {schema} ?any }}"
-        )
-        query = f"SELECT (COUNT(DISTINCT ?s) AS ?n) WHERE {{ {which} }}"
-        self.facts.untyped = self._number("subjects without a class", query) or 0
-        if self.facts.untyped:
-            self._usages('""', which)
+    for (a,) in asker.ask(
+        "declared classes",
+        f"SELECT DISTINCT ?a WHERE {{ VALUES ?t {{ <{OWL}Class> <{RDFS}Class> }} ?a a ?t "
+        "FILTER(isIRI(?a)) } ORDER BY ?a",
+    ):
+        if a and not a.value.startswith(META):
+            facts.classes.setdefault(a.value, 0)
+    facts.classes = dict(sorted(facts.classes.items(), key=lambda item: (-item[1], item[0])))
 
-    def _usages(self, cls: str, which: str) -> None:
-        for row in self._ask(
-            "predicates of each class",
-            f"SELECT ?c ?p ?type ?lang (COUNT(*) AS ?n) (COUNT(DISTINCT ?s) AS ?have) "
-            f"(COUNT(DISTINCT ?o) AS ?values) (MIN(?o) AS ?low) (MAX(?o) AS ?high) "
-            f"WHERE {{ {which} BIND({cls} AS ?c) "
-            'BIND(IF(isLiteral(?o), STR(DATATYPE(?o)), IF(isIRI(?o), "iri", "bnode")) AS ?type) '
-            'BIND(IF(isLiteral(?o), LCASE(LANG(?o)), "") AS ?lang) } '
-            "GROUP BY ?c ?p ?type ?lang ORDER BY ?c DESC(?have) ?p DESC(?n)",
+
+def _properties(asker: Asker) -> None:
+    facts = asker.facts
+    for a, sort in asker.ask(
+        "declared properties",
+        f"SELECT DISTINCT ?a ?t WHERE {{ VALUES ?t "
+        f"{{ {' '.join(f'<{iri}>' for iri in _PROPERTY_TYPES)} }} ?a a ?t "
+        "FILTER(isIRI(?a)) } ORDER BY ?a",
+    ):
+        found = _property(facts, a.value) if a else None
+        if found and sort:
+            found.sorts.append(_PROPERTY_TYPES[sort.value])
+    for iri in facts.predicates:
+        _property(facts, iri)
+    facts.domain_terms = _in_use(facts, _DOMAINS)
+    inverses = _in_use(facts, (OWL + "inverseOf",))
+    member = _OR_MEMBER if _in_use(facts, (OWL + "unionOf",)) else ""
+    for name, path in (
+        ("domains", _either(facts.domain_terms, member)),
+        ("ranges", _either(_in_use(facts, _RANGES), member)),
+        ("inverses", _either(inverses) and f"{_either(inverses)}|^{_either(inverses)}"),
+    ):
+        query = f"SELECT DISTINCT ?a ?b WHERE {{ ?a {path} ?b {_PAIR}"
+        for a, b in asker.ask(name, query) if path else ():
+            found = _property(facts, a.value) if a else None
+            if found and b:
+                getattr(found, name).append(b.value)
+
+
+def _in_use(facts: CardFacts, iris: Sequence[str]) -> list[str]:
+    # When the predicates could not be counted, only those of the standard are looked for.
+    return [i for i in iris if i in facts.predicates] if facts.predicates else list(iris[:1])
+
+
+def _either(iris: Sequence[str], then: str = "") -> str:
+    """Write a path over any of some predicates, or "" when there are none."""
+    path = "|".join(f"<{iri}>" for iri in iris)
+    return f"({path}){'/' + then if then else ''}" if path else ""
+
+
+def _property(facts: CardFacts, iri: str) -> PropertyFacts | None:
+    if iri.startswith(META):
+        return None
+    return facts.properties.setdefault(iri, PropertyFacts(iri))
+
+
+def _names(asker: Asker) -> None:
+    facts = asker.facts
+    for target, predicates in ((facts.naming, NAME_PREDICATES), (facts.commenting, _COMMENTS)):
+        used = [iri for iri in predicates if iri in facts.predicates]
+        if not used:
+            continue
+        for predicate, language, count in asker.ask(
+            "languages",
+            f"SELECT ?x ?lang (COUNT(*) AS ?n) WHERE {{ {values_clause(used)} ?s ?x ?v "
+            "FILTER(isLiteral(?v)) BIND(LCASE(LANG(?v)) AS ?lang) } GROUP BY ?x ?lang",
         ):
-            c, predicate, sort, language, n, have, values, low, high = row
-            if not (predicate and sort and n and have and values):
-                continue
-            known = {"iri": Term("", "iri"), "bnode": Term("", "bnode")}.get(sort.value)
-            # The kind of a literal needs a value: the integer types count as one kind.
-            like = (
-                known or low or Term("", "literal", sort.value, language.value if language else "")
-            )
-            usage = Usage(
-                predicate.value,
-                kind_of(like, self._ontology.compact),
-                int(n.value),
-                int(have.value),
-                int(values.value),
-                low,
-                high,
-            )
-            self.facts.usages.setdefault(c.value if c else "", []).append(usage)
-
-    def value_lists(self) -> None:
-        """List the values of predicates whose few texts repeat, as of a status or a country."""
-        few = [
-            (cls, usage)
-            for cls, usages in self.facts.usages.items()
-            for usage in usages
-            if usage.kind.startswith("string")
-            and usage.values <= _FEW_VALUES
-            and usage.statements >= 3 * usage.values
-        ]
-        for cls, usage in few[:_MAX_VALUE_LISTS]:
-            of_class = f"a <{cls}> ; " if cls else ""
-            rows = self._ask(
-                "the values of some predicates",
-                f"SELECT DISTINCT ?v WHERE {{ ?s {of_class}<{usage.predicate}> ?v "
-                "FILTER(isLiteral(?v)) } ORDER BY ?v",
-            )
-            compact = self._ontology.compact
-            usage.listed = [v for (v,) in rows if v and kind_of(v, compact) == usage.kind]
+            if predicate and count:
+                key = (predicate.value, language.value if language else "")
+                target[key] = target.get(key, 0) + int(count.value)
+    wanted = [*facts.classes, *facts.properties][:500]
+    try:
+        facts.labels = labels_of(asker.ontology, wanted, asker.timeout)
+    except QueryError as error:
+        facts.missing.append(f"labels ({type(error).__name__})")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.card_facts import CardFacts, Usage
@@ -15,24 +18,30 @@ __all__ = ["working_queries"]
 _WANTED = 2
 _MAX_TRIED = 8
 _NAME_WORDS = frozenset({"name", "title", "label"})
+_UNION_OF = "http://www.w3.org/2002/07/owl#unionOf"
+_MEMBER = "/(owl:unionOf/rdf:rest*/rdf:first)?"
 
 
 def working_queries(ontology: Ontology, facts: CardFacts, *, timeout: float) -> list[str]:
     """Give up to two queries, of different kinds, that find something in this ontology.
+
+    They are models for others: a join and a count with labels in one language where there are
+    instances; properties with union domains, and indirect subclasses, where there is a schema.
 
     Args:
         ontology: Where they are run.
         facts: What they are made from.
         timeout: Seconds for each of at most eight tries.
     """
+    maker = _Maker(ontology, facts)
+    of_data = (maker.counting(), maker.joining(), maker.listing())
+    of_schema = (maker.properties(), maker.subclasses(), maker.rangeless())
     found: list[str] = []
     tried = 0
     for candidates in (
-        _listing(ontology, facts),
-        _counting(ontology, facts),
-        _subclasses(ontology, facts),
-        _properties(ontology, facts),
-        _statements(ontology, facts),
+        *(of_data if facts.is_data else of_schema),
+        *(of_schema if facts.is_data else of_data),
+        maker.statements(),
         ("SELECT ?p (COUNT(*) AS ?n) WHERE { ?s ?p ?o } GROUP BY ?p ORDER BY DESC(?n)",),
     ):
         for query in candidates:
@@ -54,71 +63,146 @@ def _finds(ontology: Ontology, query: str, timeout: float) -> bool:
         return False
 
 
-def _name(facts: CardFacts, cls: str) -> Usage | None:
-    """Give the predicate that names the instances of a class."""
-    usages = [u for u in facts.usages.get(cls, ()) if u.kind.startswith("string")]
-    named = [u for u in usages if u.predicate in NAME_PREDICATES]
-    like = [u for u in usages if words(u.predicate)[-1:] and words(u.predicate)[-1] in _NAME_WORDS]
-    english = [u for u in named if u.kind == "string@en"]
-    return next(iter([*english, *named, *like]), None)
+class _Link(NamedTuple):
+    cls: str
+    predicate: str
+    target: str
+    # How many instances share one value: the more, the more there is to count.
+    share: float
 
 
-def _labelled(ontology: Ontology, facts: CardFacts, cls: str, name: Usage) -> str:
-    """Write the part that binds ?label, in one language when there are several."""
-    languages = {u.kind for u in facts.usages[cls] if u.predicate == name.predicate}
-    link = f"{ontology.compact(name.predicate)} ?label"
-    _, _, language = name.kind.partition("@")
-    if len(languages) < 2:
-        return link
-    return f'{link} FILTER(LANG(?label) = "{language}")'
+class _Maker:
+    """Makes candidates of each kind of query, the best first."""
 
+    def __init__(self, ontology: Ontology, facts: CardFacts) -> None:
+        self._compact = ontology.compact
+        self._facts = facts
+        self._parents = Counter(p for supers in facts.supers.values() for p in set(supers))
+        self._links = sorted(
+            (
+                _Link(cls, usage.predicate, target, usage.statements / max(usage.values, 1))
+                for cls, usages in facts.usages.items()
+                for usage in usages
+                for target in usage.targets[:1]
+                if cls and usage.kind == "iri" and self._name(target)
+            ),
+            key=lambda link: (-link.share, link.cls, link.predicate),
+        )
 
-def _listing(ontology: Ontology, facts: CardFacts) -> Iterator[str]:
-    for cls in facts.classes:
-        name = _name(facts, cls)
-        if name:
+    def counting(self) -> Iterator[str]:
+        """Count instances by what they point to; first where many point to few."""
+        for link in self._links:
             yield (
-                f"SELECT ?x ?label WHERE {{ ?x a {ontology.compact(cls)} ; "
-                f"{_labelled(ontology, facts, cls, name)} }} ORDER BY ?label LIMIT 10"
+                f"SELECT ?y ?yLabel (COUNT(DISTINCT ?x) AS ?n) WHERE {{ {self._typed(link.cls)} ; "
+                f"{self._compact(link.predicate)} ?y . {self._labelled('?y', link.target)} }} "
+                "GROUP BY ?y ?yLabel ORDER BY DESC(?n)"
             )
 
+    def joining(self) -> Iterator[str]:
+        """List instances with what they point to, of another class than is counted first."""
+        first = self._links[0].cls if self._links else ""
+        for link in sorted(self._links, key=lambda link: link.cls == first):
+            if self._name(link.cls):
+                yield (
+                    f"SELECT ?x ?xLabel ?y ?yLabel WHERE {{ {self._typed(link.cls)} ; "
+                    f"{self._compact(link.predicate)} ?y . "
+                    f"{self._labelled('?x', link.cls)} . {self._labelled('?y', link.target)} }} "
+                    "ORDER BY ?xLabel ?yLabel"
+                )
 
-def _counting(ontology: Ontology, facts: CardFacts) -> Iterator[str]:
-    """Count instances by what they point to; first where many point to few."""
-    links = [
-        (usage.statements / max(usage.values, 1), cls, usage, target, name)
-        for cls, usages in facts.usages.items()
-        for usage in usages
-        for target in usage.targets[:1]
-        if cls and usage.kind == "iri" and (name := _name(facts, target))
-    ]
-    links.sort(key=lambda link: (-link[0], link[1], link[2].predicate))
-    for _, cls, usage, target, name in links:
-        yield (
-            f"SELECT ?y ?label (COUNT(?x) AS ?n) WHERE {{ ?x a {ontology.compact(cls)} ; "
-            f"{ontology.compact(usage.predicate)} ?y . ?y "
-            f"{_labelled(ontology, facts, target, name)} }} "
-            "GROUP BY ?y ?label ORDER BY DESC(?n) LIMIT 5"
-        )
+    def listing(self) -> Iterator[str]:
+        """List instances by label."""
+        for cls in self._facts.classes:
+            if self._name(cls):
+                yield (
+                    f"SELECT ?x ?xLabel WHERE {{ {self._typed(cls)} . "
+                    f"{self._labelled('?x', cls)} }} ORDER BY ?xLabel"
+                )
 
+    def properties(self) -> Iterator[str]:
+        """List the properties of the class that is most often a domain."""
+        domains = Counter(d for prop in self._facts.properties.values() for d in prop.domains)
+        unions = _UNION_OF in self._facts.predicates
+        for domain in sorted(domains, key=lambda iri: (-domains[iri], iri))[:2]:
+            for term in map(self._compact, self._facts.domain_terms):
+                member = _MEMBER if unions and term == "rdfs:domain" else ""
+                yield from self._with_label(f"?p {term}{member} {self._compact(domain)}")
 
-def _subclasses(ontology: Ontology, facts: CardFacts) -> Iterator[str]:
-    parents = [parent for supers in facts.supers.values() for parent in supers]
-    for parent in sorted(set(parents), key=lambda iri: (-parents.count(iri), iri)):
-        name = ontology.compact(parent)
-        yield f"SELECT ?sub WHERE {{ ?sub rdfs:subClassOf+ {name} }} ORDER BY ?sub"
+    def subclasses(self) -> Iterator[str]:
+        """List all classes below the one with the most."""
+        below = {parent: self._count_below(parent) for parent in self._parents}
+        for parent in sorted(below, key=lambda iri: (-below[iri], iri))[:2]:
+            yield from self._with_label(f"?c rdfs:subClassOf+ {self._compact(parent)}")
 
+    def rangeless(self) -> Iterator[str]:
+        """List the properties for which no range is declared."""
+        sorts = {sort for prop in self._facts.properties.values() for sort in prop.sorts}
+        sort = "owl:ObjectProperty" if "object" in sorts else "rdf:Property"
+        for term in map(self._compact, self._facts.domain_terms):
+            range_term = term.replace("domain", "range")
+            missing = f" FILTER NOT EXISTS {{ ?p {range_term} ?range }}"
+            yield from self._with_label(f"?p a {sort}", missing)
 
-def _properties(ontology: Ontology, facts: CardFacts) -> Iterator[str]:
-    domains = [domain for prop in facts.properties.values() for domain in prop.domains]
-    for domain in sorted(set(domains), key=lambda iri: (-domains.count(iri), iri)):
-        yield (
-            "SELECT ?p ?range WHERE { ?p rdfs:domain/(owl:unionOf/rdf:rest*/rdf:first)? "
-            f"{ontology.compact(domain)} OPTIONAL {{ ?p rdfs:range ?range }} }} ORDER BY ?p"
-        )
+    def _with_label(self, pattern: str, then: str = "") -> Iterator[str]:
+        """Ask for what the pattern begins with, first with its label, in one language."""
+        subject = pattern.split()[0]
+        by_predicate: dict[str, dict[str, int]] = {}
+        for (predicate, language), count in self._facts.naming.items():
+            by_predicate.setdefault(predicate, {})[language] = count
+        if by_predicate:
+            predicate = max(by_predicate, key=lambda iri: (sum(by_predicate[iri].values()), iri))
+            languages = by_predicate[predicate]
+            best = max(languages, key=lambda tag: (languages[tag], tag))
+            if 2 * languages.get("en", 0) > languages[best]:
+                best = "en"
+            one = f' FILTER(LANG(?label) = "{best}")' if len(languages) > 1 else ""
+            yield (
+                f"SELECT {subject} ?label WHERE {{ {pattern} ; "
+                f"{self._compact(predicate)} ?label{one}{then} }} ORDER BY ?label"
+            )
+        yield f"SELECT {subject} WHERE {{ {pattern}{then} }} ORDER BY {subject}"
 
+    def statements(self) -> Iterator[str]:
+        """List the statements with a predicate."""
+        for predicate in self._facts.predicates:
+            yield f"SELECT ?s ?o WHERE {{ ?s {self._compact(predicate)} ?o }} ORDER BY ?s LIMIT 10"
 
-def _statements(ontology: Ontology, facts: CardFacts) -> Iterator[str]:
-    for predicate in facts.predicates:
-        name = ontology.compact(predicate)
-        yield f"SELECT ?s ?o WHERE {{ ?s {name} ?o }} ORDER BY ?s LIMIT 10"
+    def _typed(self, cls: str) -> str:
+        path = "a/rdfs:subClassOf*" if self._parents[cls] else "a"
+        return f"?x {path} {self._compact(cls)}"
+
+    def _count_below(self, parent: str) -> int:
+        children = self._children
+        found: set[str] = set()
+        level = [parent]
+        while level:
+            level = [c for iri in level for c in children.get(iri, ()) if c not in found]
+            found.update(level)
+        return len(found)
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for child, parents in self._facts.supers.items():
+            for parent in parents:
+                children.setdefault(parent, []).append(child)
+        return children
+
+    def _name(self, cls: str) -> Usage | None:
+        """Give the predicate that names the instances of a class, in its best language."""
+        usages = [u for u in self._facts.usages.get(cls, ()) if u.kind.startswith("string")]
+        named = [u for u in usages if u.predicate in NAME_PREDICATES]
+        named.sort(key=lambda u: (-u.subjects, u.kind != "string@en"))
+        like = [u for u in usages if _NAME_WORDS.intersection(words(u.predicate)[-1:])]
+        return next(iter([*named, *like]), None)
+
+    def _labelled(self, subject: str, cls: str) -> str:
+        """Write the part that binds a label, in one language when there are several."""
+        name = self._name(cls)
+        assert name is not None
+        kinds = {u.kind for u in self._facts.usages[cls] if u.predicate == name.predicate}
+        part = f"{subject} {self._compact(name.predicate)} {subject}Label"
+        if len(kinds) > 1:
+            part += f' FILTER(LANG({subject}Label) = "{name.kind.partition("@")[2]}")'
+        # A label that only some have must not take the others away.
+        return part if name.subjects == self._facts.classes[cls] else f"OPTIONAL {{ {part} }}"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
+from bisect import bisect_left
 
-from rlm_runtime.ontology.card_lines import Detail, card_lines
+from rlm_runtime.ontology.card_detail import Detail, less_and_less
+from rlm_runtime.ontology.card_lines import Card
 from rlm_runtime.ontology.card_queries import gather_card_facts
 from rlm_runtime.ontology.card_templates import working_queries
 from rlm_runtime.ontology.protocol import Ontology
@@ -14,53 +14,15 @@ __all__ = ["make_sense_card"]
 
 _LEAST = 300
 _QUERY_TIMEOUT = 10.0
-_WHOLE = Detail(
-    classes=60,
-    predicates=60,
-    example=30,
-    comment=300,
-    branches=60,
-    names=60,
-    prefixes=12,
-    queries=2,
-)
-# What is given up, one step after the other, until a card fits.
-_STEPS: tuple[dict[str, int], ...] = (
-    {"comment": 160},
-    {"example": 16, "names": 40},
-    {"comment": 100, "predicates": 30},
-    {"classes": 30, "branches": 30},
-    {"predicates": 20, "comment": 60},
-    {"example": 10, "names": 20},
-    {"predicates": 15},
-    {"classes": 20, "branches": 15},
-    {"predicates": 12},
-    {"classes": 14, "branches": 10},
-    {"predicates": 9, "names": 15},
-    {"classes": 10, "branches": 7},
-    {"predicates": 7, "example": 0},
-    {"classes": 8, "prefixes": 6},
-    {"predicates": 5, "branches": 5, "names": 12},
-    {"classes": 6, "branches": 4},
-    {"predicates": 4, "queries": 1},
-    {"classes": 4, "branches": 3, "names": 10},
-    {"predicates": 3, "prefixes": 3, "comment": 0},
-    {"classes": 3, "branches": 2},
-    {"queries": 0, "branches": 0, "names": 8},
-    {"classes": 2},
-    {"classes": 1, "names": 6},
-    {"classes": 0, "prefixes": 2},
-    {"names": 4},
-    {"names": 2, "prefixes": 1},
-)
 
 
 def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
     """Say what an ontology is: size, vocabulary, predicates in use, queries that run.
 
     Everything is found by queries, and two calls give the same text. When there is too much for
-    ``max_chars``, examples go first, then predicates and classes from the rarest on; the card
-    says how many were left out. No line is cut in the middle.
+    ``max_chars``, descriptions and examples go first, then ranges and inverses, then predicates
+    and classes from the rarest on; the card says how many were left out. No line is cut in the
+    middle.
 
     Args:
         ontology: Local or remote.
@@ -81,19 +43,17 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
         raise ValueError(f"max_chars must be at least {_LEAST}, not {max_chars}.")
     facts = gather_card_facts(ontology, timeout=_QUERY_TIMEOUT)
     queries = working_queries(ontology, facts, timeout=_QUERY_TIMEOUT)
-    lines: list[str] = []
-    for detail in _less_and_less():
-        lines = card_lines(ontology, facts, queries, detail)
-        if len("\n".join(lines)) <= max_chars:
-            return "\n".join(lines)
+    card = Card(ontology, facts, queries)
+    steps = list(less_and_less())
+
+    def fits(detail: Detail) -> bool:
+        return len("\n".join(card.lines(detail))) <= max_chars
+
+    # A search by halves: writing a large card at every step takes longer than its queries.
+    at = bisect_left(steps, True, hi=len(steps) - 1, key=fits)
+    lines = card.lines(steps[at])
+    if fits(steps[at]):
+        return "\n".join(lines)
     while len("\n".join(lines)) > max_chars - 2:
         lines.pop()
     return "\n".join([*lines, "…"])
-
-
-def _less_and_less() -> Iterator[Detail]:
-    detail = _WHOLE
-    yield detail
-    for step in _STEPS:
-        detail = replace(detail, **step)
-        yield detail

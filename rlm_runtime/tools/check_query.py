@@ -8,12 +8,11 @@ from typing import Any
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, with_sort_values
-from rlm_runtime.tools.values import count_rows, tabulate
+from rlm_runtime.tools.values import counted_table
 from rlm_runtime.tools.why_empty import why_empty
 
-__all__ = ["query_report"]
+__all__ = ["failed_check", "query_report"]
 
-_SAMPLE = 5
 _LOOK_BEYOND = 20
 
 
@@ -27,17 +26,18 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
         timeout: Seconds.
 
     Returns:
-        ``{"ok": True, "form", "columns", "kinds", "count", "total", "truncated", "duplicates",
-        "ties", "warnings", "rows"}`` with the first five rows, or ``{"ok": False, "error"}``.
-        ``total`` counts all rows (None when there are too many to count); ``ties`` is the number
-        of rows past the query's own LIMIT that sort like its last row, None when that is unknown.
+        ``{"ok": True, "form", "columns", "kinds", "rows", "count", "total", "truncated",
+        "duplicates", "ties", "warnings"}``, perhaps ``note``, or ``{"ok": False, "error",
+        "warnings"}``. ``rows``, up to the limit, are those of the query's table; ``count`` is how
+        many they are, ``total`` counts all rows (None when there are too many to count);
+        ``ties`` is the number of rows past the query's own LIMIT that sort like its last row,
+        None when that is unknown. ``warnings`` is empty when there is nothing to doubt.
     """
     try:
         rows = ontology.select(query, limit=limit, timeout=timeout)
     except QueryError as error:
-        return {"ok": False, "error": f"{type(error).__name__}: {error}"}
-    report = tabulate(ontology, rows)
-    total = len(rows) if not rows.truncated else count_rows(ontology, query, timeout)
+        return failed_check(f"{type(error).__name__}: {error}")
+    table = counted_table(ontology, query, rows, timeout)
     repeated = Counter(rows.terms)
     duplicates = len(rows.terms) - len(repeated)
     ties, chance = _past_the_limit(ontology, query, rows, timeout)
@@ -50,22 +50,23 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
             f"Past the LIMIT, {'at least ' if ties == _LOOK_BEYOND else ''}{ties} more sort equal "
             "to the last row: where the highest or lowest are asked for, give them all."
         )
-    warnings.extend(_column_warnings(rows, report["kinds"]))
+    warnings.extend(_column_warnings(rows, table["kinds"]))
     if chance:
         warnings.append("LIMIT without ORDER BY: which of the rows are given is left to chance.")
     return {
         "ok": True,
         "form": rows.form,
-        "columns": report["columns"],
-        "kinds": report["kinds"],
-        "count": len(rows),
-        "total": total,
-        "truncated": rows.truncated,
+        "total": len(rows),
+        **table,
         "duplicates": duplicates,
         "ties": ties,
         "warnings": warnings,
-        "rows": report["rows"][:_SAMPLE],
     }
+
+
+def failed_check(error: str) -> dict[str, Any]:
+    """Give the report on a query that did not run; it has a warning, so none passes unseen."""
+    return {"ok": False, "error": error, "warnings": ["The query did not run."]}
 
 
 def _past_the_limit(

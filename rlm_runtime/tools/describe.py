@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rlm_runtime.ontology.labels import labels_of
@@ -30,6 +30,7 @@ _TOLD_IN = {
     "class": frozenset({_FIRST, _TYPE, _SUBCLASS, _RDFS + "domain", _RDFS + "range"}),
     "property": frozenset({_FIRST, _INVERSE, _RDFS + "subPropertyOf"}),
 }
+_DEFINED_BY = _RDFS + "isDefinedBy"
 _MAX_LABELS = 10
 # A domain or range is a class, or a union of classes.
 _OR_MEMBER = "(owl:unionOf/rdf:rest*/rdf:first)?"
@@ -46,15 +47,17 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     Args:
         ontology: What to ask.
         iri: The entity, in full; it occurs in the ontology.
-        limit: The most statements in each direction, and entries in each field.
+        limit: The most statements in each direction, and entries in each field; a class may have
+            four times as many properties.
         timeout: Seconds for each query.
 
     Returns:
         ``iri``, ``kind`` and whatever applies of ``label``, ``other_labels``, ``comment``,
         ``types``; of a class ``superclasses``, ``subclasses``, ``domain_of``, ``inherits``,
-        ``range_of``, ``instances``, ``instances_with_subclasses``, ``example_instances``,
-        ``instance_predicates``; of a property ``superproperties``, ``subproperties``, ``domain``,
-        ``range``, ``inverse``, ``statements``, ``examples``. Then ``properties`` and ``used_by``
+        ``inherits_from`` (class to how many), ``range_of``, ``instances``,
+        ``instances_with_subclasses``, ``example_instances``, ``instance_predicates``; of a
+        property ``superproperties``, ``subproperties``, ``domain``, ``range``, ``inverse``,
+        ``statements``, ``examples``. Then ``properties`` and ``used_by``
         (predicate to values), ``used_by_counts`` where those are cut, ``kinds`` of the properties'
         values, ``labels`` of the entities named that have one worth telling, ``truncated`` and
         ``note``.
@@ -70,7 +73,11 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         fields |= _of_property(asked)
     told_out = _TOLD_OUT.get(said.kind or "", frozenset({_TYPE}))
     told_in = _TOLD_IN.get(said.kind or "", frozenset({_FIRST}))
-    outgoing = {p: terms for p, terms in said.outgoing.items() if p not in told_out}
+    outgoing = {
+        p: terms
+        for p, terms in said.outgoing.items()
+        if p not in told_out and not (p == _DEFINED_BY and asked.says_nothing(terms))
+    }
     not_told = f"?p NOT IN ({', '.join(f'<{p}>' for p in sorted(told_in))})"
     incoming = links(ontology, iri, ("in",), not_told, limit, timeout)
     compact = ontology.compact
@@ -90,10 +97,13 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     return {
         **{key: value for key, value in fields.items() if value not in (None, [], {})},
         "labels": {compact(iri): label for iri, label in labels.items()},
-        "truncated": cut or bool(fields["used_by_counts"]),
+        "truncated": cut or asked.cut or bool(fields["used_by_counts"]),
         **join_notes(
             f"Cut at limit={limit}: {shown} of {said.outgoing_count} statements from it are shown."
             if cut
+            else None,
+            f"Cut at limit={limit}: there are more classes, properties or predicates."
+            if asked.cut
             else None,
             f"Cut at limit={limit}: used_by_counts has the full counts; see probe_relationships."
             if fields["used_by_counts"]
@@ -103,26 +113,35 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
 
 
 class _Asked:
-    """Bounded queries about one entity, and the IRIs they gave."""
+    """Bounded queries about one entity, the IRIs they gave, and whether any was cut."""
 
     def __init__(self, ontology: Ontology, iri: str, limit: int, timeout: float) -> None:
         self.ontology = ontology
         self.this = f"<{iri}>"
         self.limit = limit
         self.named: set[str] = set()
+        self.cut = False
         self._timeout = timeout
 
     def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
         query = _PREFIXES + query
         rows = self.ontology.select(query, limit=limit or self.limit, timeout=self._timeout)
+        self.cut |= rows.truncated
         self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
         return rows.terms
 
-    def iris(self, pattern: str, limit: int | None = None) -> list[str]:
-        """Give the prefixed names of all ?x, in order."""
-        query = f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x"
-        found = self.terms(query, limit)
+    def iris(self, pattern: str, then: str = "") -> list[str]:
+        """Give the prefixed names of all ?x, in order; ``then`` may be a LIMIT."""
+        query = f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x {then}"
+        found = self.terms(query)
         return [self.ontology.compact(term.value) for (term,) in found if term]
+
+    def says_nothing(self, defined_by: Sequence[Term]) -> bool:
+        """Say whether every term here is defined by the same."""
+        if len(defined_by) != 1 or defined_by[0].kind != "iri":
+            return False
+        other = f"?s <{_DEFINED_BY}> ?o FILTER(?o != <{defined_by[0].value}>)"
+        return not self.terms(f"SELECT ?o WHERE {{ {other} }} LIMIT 1")
 
     def count(self, pattern: str, what: str = "*") -> int:
         ((number,),) = self.terms(f"SELECT (COUNT({what}) AS ?n) WHERE {{ {pattern} }}")
@@ -150,15 +169,20 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
     below = asked.count(f"?x a/rdfs:subClassOf* {this}", "DISTINCT ?x")
     own: dict[str, list[str]] = {}
     inherited: dict[str, list[str]] = {}
+    sources: dict[str, set[str]] = {}
     for prop, domain, target in asked.terms(
         f"SELECT DISTINCT ?p ?d ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
         f"?p rdfs:domain/{_OR_MEMBER} ?d FILTER(isIRI(?p)) "
-        f"OPTIONAL {{ ?p rdfs:range/{_OR_MEMBER} ?r FILTER(isIRI(?r)) }} }} ORDER BY ?p ?r"
+        f"OPTIONAL {{ ?p rdfs:range/{_OR_MEMBER} ?r FILTER(isIRI(?r)) }} }} "
+        f"ORDER BY (?d != {this}) ?p ?r",
+        4 * asked.limit,
     ):
         if prop and domain:
-            group = own if f"<{domain.value}>" == this else inherited
-            ranges = group.setdefault(compact(prop.value), [])
+            is_own = f"<{domain.value}>" == this
+            ranges = (own if is_own else inherited).setdefault(compact(prop.value), [])
             ranges.extend([compact(target.value)] if target else [])
+            if not is_own:
+                sources.setdefault(compact(domain.value), set()).add(prop.value)
     predicates = asked.terms(
         f"SELECT ?p (COUNT(DISTINCT ?x) AS ?n) WHERE {{ ?x a {this} ; ?p ?o "
         "FILTER(?p != rdf:type) } GROUP BY ?p ORDER BY DESC(?n) ?p"
@@ -167,11 +191,12 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
         "superclasses": _texts(asked.ontology, said.outgoing.get(_SUBCLASS, ()), blanks),
         "subclasses": asked.iris(f"?x rdfs:subClassOf {this}"),
         "domain_of": {prop: _union(ranges) for prop, ranges in own.items()},
+        "inherits_from": {domain: len(props) for domain, props in sources.items()},
         "inherits": {p: _union(ranges) for p, ranges in inherited.items() if p not in own},
         "range_of": asked.iris(f"?x rdfs:range/{_OR_MEMBER} {this}"),
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
-        "example_instances": asked.iris(f"?x a {this}", 3),
+        "example_instances": asked.iris(f"?x a {this}", "LIMIT 3"),
         "instance_predicates": {compact(p.value): int(n.value) for p, n in predicates if p and n},
     }
 

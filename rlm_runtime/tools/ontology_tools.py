@@ -7,16 +7,16 @@ from collections.abc import Callable
 from typing import Any, get_args
 
 from rlm_runtime.ontology.protocol import EntityKind, Ontology
-from rlm_runtime.tools.check_query import query_report
+from rlm_runtime.tools.check_query import failed_check, query_report
 from rlm_runtime.tools.describe import entity_report
 from rlm_runtime.tools.relationships import DIRECTIONS, relationship_table
 from rlm_runtime.tools.values import (
     MAX_RESULT,
+    MAX_ROWS,
     bounded_limit,
-    count_rows,
+    counted_table,
     join_notes,
     resolve,
-    tabulate,
 )
 from rlm_runtime.tools.why_empty import why_empty
 
@@ -26,7 +26,6 @@ _KINDS = ("any", *get_args(EntityKind))
 _MAX_MATCHES = 50
 _MAX_LABEL = 120
 _MAX_STATEMENTS = 200
-_MAX_ROWS = 1000
 
 
 def make_ontology_tools(
@@ -48,9 +47,9 @@ def make_ontology_tools(
     """
 
     def search_entity(query: str, limit: int = 10, kind: str = "any") -> dict[str, Any]:
-        """Find entities by label, synonym or name, typing errors allowed; best match first.
+        """Find entities by label, synonym or name, best first; kind: class, property, instance.
 
-        kind: any, class, property or instance. Rows: iri, label, kind, match, types.
+        match tells how: exact, prefix, words, corrected (misspelt), any (some of the words only).
         """
         return _search_table(ontology, query, limit, kind)
 
@@ -88,16 +87,16 @@ def make_ontology_tools(
         return _select_table(ontology, query, limit, timeout)
 
     def check_query(query: str, limit: int = 100) -> dict[str, Any]:
-        """Check a query before SUBMIT; never raises. Gives ok or error, columns, kinds, count.
+        """Run and check a query before SUBMIT; never raises. See ok (else error), warnings (list).
 
-        Also duplicates, ties at its LIMIT, warnings (why it is empty) and sample rows.
+        Also duplicates, ties (cut by LIMIT), total; count and rows are as sparql_select gives them.
         """
         try:
-            bound, note = bounded_limit(limit, _MAX_ROWS)
+            bound, note = bounded_limit(limit, MAX_ROWS)
             report = query_report(ontology, _query_text(query), bound, timeout)
         except ValueError as error:
-            return {"ok": False, "error": str(error)}
-        return {**report, **join_notes(note)}
+            return failed_check(str(error))
+        return {**report, **join_notes(report.get("note"), note)}
 
     tools = (search_entity, describe_entity, probe_relationships, sparql_select, check_query)
     return {tool.__name__: tool for tool in tools}
@@ -122,8 +121,10 @@ def _search_table(ontology: Ontology, query: str, limit: int, kind: str) -> dict
         }
         for match in found[:bound]
     ]
+    # Only instances have types; a column of nothing but "-" is noise when printed.
+    types = ["types"] if any(row["types"] for row in rows) else []
     return {
-        "columns": ["iri", "label", "kind", "match", "types"],
+        "columns": ["iri", "label", "kind", "match", *types],
         "rows": rows,
         "count": len(rows),
         "truncated": len(found) > bound,
@@ -145,19 +146,11 @@ def _query_text(query: object) -> str:
 
 
 def _select_table(ontology: Ontology, query: str, limit: int, timeout: float) -> dict[str, Any]:
-    bound, note = bounded_limit(limit, _MAX_ROWS)
+    bound, note = bounded_limit(limit, MAX_ROWS)
     rows = ontology.select(_query_text(query), limit=bound, timeout=timeout)
-    table = tabulate(ontology, rows)
-    more = None
-    if rows.truncated:
-        total = count_rows(ontology, query, timeout)
-        table["total"] = total
-        more = (
-            f"Cut at limit={bound}: raise it (at most {_MAX_ROWS}), or count, group or filter "
-            "in SPARQL."
-        )
+    table = counted_table(ontology, query, rows, timeout)
     empty = why_empty(ontology, query, rows)
-    return {**table, **join_notes(more, table.get("note"), note, empty)}
+    return {**table, **join_notes(table.get("note"), note, empty)}
 
 
 def _fitting(make: Callable[[int], dict[str, Any]], limit: int) -> dict[str, Any]:

@@ -14,15 +14,19 @@ _MAX_CELL = 160
 _MAX_LINE = 1_500
 _SHORT = 200
 _TABLE_FRAME = frozenset({"columns", "kinds", "rows", "count", "truncated", "total", "note"})
+_CHECKED_ROWS = 10
+# Fields of a description that print as a few examples.
+_BRIEF = {"inherits": 5}
 
 
 def show(value: object) -> str | None:
     """Give a dict or list as compact text, or None when it should print as Python prints it.
 
     A table (a dict with ``columns`` and ``rows``) has a header with the kinds and ends with its
-    row count and note; a list of flat dicts is a table without kinds; a description and other
-    dicts and lists that would make one long line get a line for each key or item. Unbound values
-    are ``-``. It stops after MAX_PRINT characters, between rows, and says how many are left.
+    row count and note; of a query's check, ten rows and what is worth telling. A list of flat
+    dicts is a table without kinds; a description and other dicts and lists that would make one
+    long line get a line for each key or item. Unbound values are ``-``. It stops after MAX_PRINT
+    characters, between rows, and says how many are left.
 
     Example:
         >>> print(show({"columns": ["c", "n"], "kinds": {"c": "iri", "n": "integer"},
@@ -70,6 +74,9 @@ def _table(table: Mapping[str, Any]) -> str:
     columns = [str(column) for column in table["columns"]]
     rows = table["rows"]
     told = {key: value for key, value in table.items() if key not in _TABLE_FRAME}
+    if "ok" in told and "ties" in told:
+        told = _worth_telling(told)
+        rows = rows[:_CHECKED_ROWS]
     lead = ["; ".join(f"{k}: {_inline(v)}" for k, v in told.items() if not _is_group(v))]
     for key, value in told.items():
         if isinstance(value, list):
@@ -82,13 +89,23 @@ def _table(table: Mapping[str, Any]) -> str:
     return _bounded(head, [_row(row, columns) for row in rows], _foot(table, len(rows)))
 
 
+def _worth_telling(check: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out of a query's check what is as it should be: a zero would be read as a finding."""
+    usual = {"form": "SELECT", "duplicates": 0, "ties": 0}
+    told = {key: value for key, value in check.items() if usual.get(key, "") != value}
+    if "ties" in told:
+        ties = told.pop("ties")
+        told["ties cut by LIMIT"] = "unknown" if ties is None else ties
+    return told
+
+
 def _foot(table: Mapping[str, Any], shown: int) -> str:
     count = table.get("count", shown)
     total = table.get("total")
     of = f" of {total}" if total not in (None, count) else ""
     plural = "" if count == 1 and not of else "s"
     more = ", there are more" if table.get("truncated") and not of else ""
-    first = f", first {shown} shown" if shown != count else ""
+    first = f", first {shown} shown; rows holds all {count}" if shown != count else ""
     note = f" {table['note']}" if table.get("note") else ""
     return f"({count}{of} row{plural}{more}{first}){note}"
 
@@ -106,6 +123,12 @@ def _fields(value: Mapping[Any, Any], labels: Mapping[str, str], kinds: Mapping[
                 kind = kinds.get(name, "iri")
                 of_kind = f" ({kind})" if kind != "iri" else ""
                 lines.append(f"  {name}{of_kind}: {_inline(inner, labels)}")
+        elif description and key in _BRIEF and isinstance(item, dict):
+            first = dict(list(item.items())[: _BRIEF[key]])
+            more = (
+                f"; … {len(item) - len(first)} more in [{key!r}]" if len(item) > len(first) else ""
+            )
+            lines.append(f"{key}: {_inline(first, labels)}{more}")
         elif isinstance(item, list) and item and _is_table(item):
             columns = list(dict.fromkeys(column for row in item for column in row))
             lines += [f"{key}:", f"  {' | '.join(columns)}"]

@@ -14,10 +14,11 @@ __all__ = [
     "MAX_CELL",
     "MAX_COUNT",
     "MAX_RESULT",
+    "MAX_ROWS",
     "bounded_limit",
     "cell",
     "column_kinds",
-    "count_rows",
+    "counted_table",
     "join_notes",
     "occurs",
     "resolve",
@@ -30,6 +31,9 @@ MAX_CELL = 300
 
 MAX_RESULT = 24_000
 """Characters of one result as JSON. Code may use all of it; printing is bounded more tightly."""
+
+MAX_ROWS = 1_000
+"""Rows of one result."""
 
 MAX_COUNT = 10_000
 """Rows that are counted when a result is cut."""
@@ -104,6 +108,29 @@ def tabulate(ontology: Ontology, rows: Rows) -> dict[str, Any]:
     }
 
 
+def counted_table(ontology: Ontology, query: str, rows: Rows, timeout: float) -> dict[str, Any]:
+    """Give the rows of a query as a table; when they were cut, with ``total`` and how to get more.
+
+    Args:
+        ontology: What was asked.
+        query: What gave the rows; it is run again to count them when they were cut.
+        rows: What it gave.
+        timeout: Seconds for counting.
+
+    Returns:
+        As ``tabulate``; ``total`` is None when there are more than MAX_COUNT rows.
+    """
+    table = tabulate(ontology, rows)
+    if not rows.truncated:
+        return table
+    table["total"] = _count_rows(ontology, query, timeout)
+    more = (
+        f"Cut at limit={len(rows)}: raise it (at most {MAX_ROWS}), or count, group or filter in "
+        "SPARQL."
+    )
+    return {**table, **join_notes(more, table.get("note"))}
+
+
 def bounded_limit(limit: int, maximum: int) -> tuple[int, str | None]:
     """Check a limit and clamp it to the maximum.
 
@@ -158,7 +185,7 @@ def occurs(ontology: Ontology, iri: str, *, timeout: float = 10.0) -> bool:
     return False
 
 
-def count_rows(ontology: Ontology, query: str, timeout: float) -> int | None:
+def _count_rows(ontology: Ontology, query: str, timeout: float) -> int | None:
     """Count the rows of a query up to MAX_COUNT; None when there are more or it takes too long."""
     try:
         rows = ontology.select(query, limit=MAX_COUNT, timeout=timeout)

@@ -1,0 +1,220 @@
+"""Write the schema part of a sense card: the class tree, and properties by their domain."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+
+from rlm_runtime.ontology.card_detail import Detail
+from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
+from rlm_runtime.ontology.card_names import CardNames, namespace_of
+
+__all__ = ["SchemaLines"]
+
+_XSD = "http://www.w3.org/2001/XMLSchema#"
+
+
+class _Group(NamedTuple):
+    """Properties of one domain (all classes of it), by range: datatypes and big ones first."""
+
+    domain: tuple[str, ...]
+    by_range: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]
+
+    @property
+    def size(self) -> int:
+        return sum(len(properties) for _, properties in self.by_range)
+
+
+class SchemaLines:
+    """The lines of the schema, at any level of detail."""
+
+    def __init__(self, names: CardNames, facts: CardFacts) -> None:
+        self._names = names
+        self._facts = facts
+
+    def tree(self, detail: Detail) -> list[str]:
+        """Write the class tree, a line for each parent, from the roots down."""
+        facts, names = self._facts, self._names
+        shown = self._parents[: detail.branches]
+        hint = "not inferred: ?x a/rdfs:subClassOf* C" if facts.individuals else "parent > children"
+        lines = [f"Class tree ({hint})"] if shown else []
+        for parent in shown:
+            told = [names.full(iri, labels=detail.labels) for iri in sorted(self._children[parent])]
+            name = names.full(parent, labels=detail.labels)
+            lines.append(f"{name} > {names.listed(told, detail.children)}")
+        size = {iri: len(self._children[iri]) for iri in self._parents[len(shown) :]}
+        rest = [
+            f"{names.compact(iri)} ({size[iri]})"
+            for iri in sorted(size, key=lambda iri: (-size[iri], iri))
+        ]
+        what = "With subclasses not shown here (how many)" if shown else "Classes with subclasses"
+        lines += names.line(what, rest, detail.names)
+        if facts.anonymous:
+            lines.append(
+                f"Anonymous superclasses (restrictions): {facts.anonymous:,}; "
+                "FILTER(isIRI(?super)) skips them"
+            )
+        alone = [names.full(iri, labels=detail.labels) for iri in self._alone]
+        what = "Other classes, without instances" if facts.individuals else "Other classes"
+        return lines + names.line(what, alone, detail.names)
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for child, parents in self._facts.supers.items():
+            for parent in parents:
+                children.setdefault(parent, []).append(child)
+        return children
+
+    @cached_property
+    def _parents(self) -> list[str]:
+        return _from_the_roots(self._children, self._facts)
+
+    @cached_property
+    def _alone(self) -> list[str]:
+        """Classes outside the tree without instances, those of the ontology's own first."""
+        facts = self._facts
+        alone = [
+            iri
+            for iri, count in facts.classes.items()
+            if not count and iri not in self._children and iri not in facts.supers
+        ]
+        return sorted(alone, key=lambda iri: (-_own(facts, iri), iri))
+
+    def properties(self, detail: Detail) -> list[str]:
+        """Write the properties that no instance uses: by their domain, and annotations."""
+        facts, names = self._facts, self._names
+        groups, annotations = self._groups
+        shown = groups[: detail.groups]
+        unused = "Declared but unused properties" if facts.individuals else "Properties"
+        lines = []
+        if shown:
+            ranges = {2: " (-> range)", 1: " (-> range, of datatypes only)"}.get(detail.ranges, "")
+            cut = any(group.size > detail.properties for group in shown)
+            how = "; describe_entity of a class lists more" if cut else ""
+            lines.append(f"{unused} by {self._domain_words()}{ranges}{how}")
+        for group in shown:
+            domain = names.either(group.domain) or "(no domain)"
+            lines.append(f"{domain}: {self._group(group, detail)}")
+        rest = [
+            names.compact(iri)
+            for group in groups[len(shown) :]
+            for _, properties in group.by_range
+            for iri in properties
+        ]
+        what = "More properties (domain and range not shown here)" if shown else unused
+        lines += names.line(what, rest, detail.names, '; search_entity(kind="property")')
+        pairs = [f"{names.compact(a)} - {names.compact(b)}" for a, b in self._inverses]
+        lines += names.line("Inverse pairs", pairs, detail.inverses)
+        return [*lines, *self._annotations(annotations[: detail.names])]
+
+    def _domain_words(self) -> str:
+        terms = [self._names.compact(iri) for iri in self._facts.domain_terms]
+        return " or ".join(terms).replace("rdfs:", "") or "domain"
+
+    def _annotations(self, predicates: Sequence[str]) -> list[str]:
+        """Write predicates with their counts, those with the same kinds of values together."""
+        by_kinds: dict[str, list[str]] = {}
+        for iri in predicates:
+            kinds = ", ".join(self._facts.annotated.get(iri, ())[:3])
+            told = f"{self._names.compact(iri)} ({self._facts.predicates[iri]:,})"
+            by_kinds.setdefault(f" -> {kinds}" if kinds else "", []).append(told)
+        parts = [f"{', '.join(told)}{kinds}" for kinds, told in by_kinds.items()]
+        return [f"Used on classes and properties: {'; '.join(parts)}"] if parts else []
+
+    @cached_property
+    def _groups(self) -> tuple[list[_Group], list[str]]:
+        """Give the groups of unused properties, the largest first, and the annotations."""
+        facts = self._facts
+        used = {usage.predicate for usages in facts.usages.values() for usage in usages}
+        by_domain: dict[tuple[str, ...], list[PropertyFacts]] = {}
+        annotations = []
+        for iri in sorted(facts.properties.keys() - used):
+            prop = facts.properties[iri]
+            if prop.domains or prop.ranges or not facts.predicates.get(iri):
+                by_domain.setdefault(tuple(prop.domains), []).append(prop)
+            elif facts.predicates[iri] > 2:
+                annotations.append(iri)
+        groups = [_Group(domain, self._ranges(found)) for domain, found in by_domain.items()]
+        groups.sort(key=lambda group: (not group.domain, -group.size, group.domain))
+        return groups, annotations
+
+    def _ranges(
+        self, properties: Sequence[PropertyFacts]
+    ) -> tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]:
+        by_range: dict[tuple[str, ...], list[str]] = {}
+        for prop in properties:
+            by_range.setdefault(tuple(prop.ranges), []).append(prop.iri)
+        weight = self._weights
+        ranked = sorted(
+            by_range.items(),
+            key=lambda item: (
+                not item[0],
+                not _is_datatype(item[0]),
+                -max((weight[iri] for iri in item[0]), default=0),
+                item[0],
+            ),
+        )
+        return tuple((target, tuple(iris)) for target, iris in ranked)
+
+    @cached_property
+    def _weights(self) -> Counter[str]:
+        """Count how often a class is a domain or range: what much hangs on is told first."""
+        return Counter(c for p in self._facts.properties.values() for c in (*p.domains, *p.ranges))
+
+    @cached_property
+    def _inverses(self) -> list[tuple[str, str]]:
+        pairs = {
+            (min(prop.iri, other), max(prop.iri, other))
+            for prop in self._facts.properties.values()
+            for other in prop.inverses
+            if other != prop.iri
+        }
+        return sorted(pairs)
+
+    def _group(self, group: _Group, detail: Detail) -> str:
+        """Write properties, those with the same range together."""
+        parts: list[str] = []
+        others: list[str] = []
+        room = detail.properties
+        for target, properties in group.by_range:
+            shown = [self._names.full(iri, labels=detail.labels) for iri in properties[:room]]
+            room -= len(shown)
+            if not shown:
+                break
+            told = ", ".join(shown)
+            if detail.ranges == 2 or (detail.ranges and _is_datatype(target)):
+                told = f"{told} -> {self._names.either(target)}" if target else f"no range: {told}"
+                parts.append(told)
+            else:
+                others.append(told)
+        parts += [", ".join(others)] if others else []
+        if group.size > detail.properties:
+            parts.append(f"{group.size - detail.properties} more")
+        return "; ".join(parts)
+
+
+def _is_datatype(target: tuple[str, ...]) -> bool:
+    return any(iri.startswith(_XSD) for iri in target)
+
+
+def _own(facts: CardFacts, iri: str) -> int:
+    """Count the subjects in the namespace of an IRI: foreign names come last."""
+    return facts.namespaces.get(namespace_of(iri), 0)
+
+
+def _from_the_roots(children: dict[str, list[str]], facts: CardFacts) -> list[str]:
+    """Order the parents level by level, own ones and large families of a level first."""
+    order: dict[str, None] = {}
+    level = [iri for iri in children if iri not in facts.supers]
+    # Classes that are only in a circle have no root.
+    level = level or sorted(children)[:1]
+    while level:
+        level.sort(key=lambda iri: (-_own(facts, iri), -len(children[iri]), iri))
+        order.update(dict.fromkeys(level))
+        below = {child for iri in level for child in children[iri]}
+        level = [iri for iri in below if iri in children and iri not in order]
+    order.update(dict.fromkeys(sorted(set(children) - set(order))))
+    return list(order)

@@ -1,0 +1,178 @@
+"""Gather by queries how predicates are really used: by instances, and on the schema itself."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rlm_runtime.ontology.card_asker import META, OWL, RDF, RDFS, Asker
+from rlm_runtime.ontology.card_facts import Usage
+from rlm_runtime.ontology.labels import NAME_PREDICATES, values_clause
+from rlm_runtime.ontology.protocol import Ontology, Term
+from rlm_runtime.ontology.terms import kind_of
+
+__all__ = ["gather_usages"]
+
+_MAX_CLASSES = 40
+_MAX_VALUE_LISTS = 24
+_MAX_ANNOTATIONS = 20
+_FEW_VALUES = 6
+_FEW_INSTANCES = 12
+
+
+def gather_usages(asker: Asker) -> None:
+    """Add to the facts what instances, subjects without a class, and the schema itself use."""
+    facts = asker.facts
+    # In a vocabulary, a class with one instance tells of the vocabulary itself.
+    least = 1 if facts.is_data else 2
+    counted = [iri for iri, count in facts.classes.items() if count >= least][:_MAX_CLASSES]
+    _of_classes(asker, counted)
+    _untyped(asker)
+    _value_lists(asker)
+    _annotations(asker)
+
+
+def _of_classes(asker: Asker, classes: Sequence[str]) -> None:
+    if not classes:
+        return
+    which = f"{values_clause(classes)} ?s a ?x ; ?p ?o FILTER(?p != <{RDF}type>)"
+    _usages(asker, "?x", which)
+    kinds = {usage.kind for usages in asker.facts.usages.values() for usage in usages}
+    if "bnode" in kinds:
+        inside = "?o ?q ?v FILTER(isBlank(?o)) FILTER NOT EXISTS { ?o a ?any }"
+        for cls, predicate, inner, _ in asker.ask(
+            "what is in blank nodes",
+            f"SELECT ?x ?p ?q (COUNT(*) AS ?n) WHERE {{ {which} {inside} }} GROUP BY ?x ?p ?q "
+            "ORDER BY ?x ?p DESC(?n) ?q",
+        ):
+            if cls and predicate and inner:
+                for usage in _of(asker, cls.value, predicate.value, "bnode"):
+                    usage.inside.append(inner.value)
+    if kinds & {"iri", "bnode"}:
+        for cls, predicate, target, _ in asker.ask(
+            "what links point to",
+            f"SELECT ?x ?p ?d (COUNT(*) AS ?n) WHERE {{ {which} ?o a ?d }} GROUP BY ?x ?p ?d "
+            "ORDER BY ?x ?p DESC(?n) ?d",
+        ):
+            if cls and predicate and target and target.value != OWL + "NamedIndividual":
+                for usage in _of(asker, cls.value, predicate.value, "iri", "bnode"):
+                    usage.targets.append(target.value)
+
+
+def _of(asker: Asker, cls: str, predicate: str, *kinds: str) -> list[Usage]:
+    usages = asker.facts.usages.get(cls, ())
+    return [u for u in usages if u.predicate == predicate and u.kind in kinds]
+
+
+def _untyped(asker: Asker) -> None:
+    schema = "|".join(
+        f"<{RDFS}{name}>" for name in ("domain", "range", "subClassOf", "subPropertyOf")
+    )
+    bare = f"MINUS {{ ?s a|{schema} ?any }}"
+    query = (
+        "SELECT (COUNT(*) AS ?n) WHERE { { SELECT DISTINCT ?s WHERE { ?s ?p ?o "
+        f"FILTER(isIRI(?s)) }} }} {bare} }}"
+    )
+    asker.facts.untyped = asker.number("subjects without a class", query) or 0
+    if asker.facts.untyped:
+        _usages(asker, '""', f"?s ?p ?o FILTER(isIRI(?s)) {bare}")
+
+
+def _usages(asker: Asker, cls: str, which: str) -> None:
+    for row in asker.ask(
+        "predicates of each class",
+        f"SELECT ?c ?p ?type ?lang (COUNT(*) AS ?n) (COUNT(DISTINCT ?s) AS ?have) "
+        f"(COUNT(DISTINCT ?o) AS ?values) (MIN(?o) AS ?low) (MAX(?o) AS ?high) "
+        f"WHERE {{ {which} BIND({cls} AS ?c) "
+        'BIND(IF(isLiteral(?o), STR(DATATYPE(?o)), IF(isIRI(?o), "iri", "bnode")) AS ?type) '
+        'BIND(IF(isLiteral(?o), LCASE(LANG(?o)), "") AS ?lang) } '
+        "GROUP BY ?c ?p ?type ?lang ORDER BY ?c DESC(?have) ?p DESC(?n)",
+    ):
+        c, predicate, sort, language, n, have, values, low, high = row
+        if not (predicate and sort and n and have and values):
+            continue
+        known = {"iri": Term("", "iri"), "bnode": Term("", "bnode")}.get(sort.value)
+        # The kind of a literal needs a value: the integer types count as one kind.
+        like = known or low or Term("", "literal", sort.value, language.value if language else "")
+        usage = Usage(
+            predicate.value,
+            kind_of(like, asker.ontology.compact),
+            int(n.value),
+            int(have.value),
+            int(values.value),
+            low,
+            high,
+        )
+        asker.facts.usages.setdefault(c.value if c else "", []).append(usage)
+
+
+def _value_lists(asker: Asker) -> None:
+    """List few texts that repeat, as of a status, and the names of the few of a class."""
+    few = [
+        (cls, usage)
+        for cls, usages in asker.facts.usages.items()
+        for usage in usages
+        if usage.kind.startswith("string") and (_repeats(usage) or _names_few(usage))
+    ][:_MAX_VALUE_LISTS]
+    for typed in (True, False):
+        asked = {(c, u.predicate, u.kind): u for c, u in few if bool(c) == typed}
+        if not asked:
+            continue
+        which = " ".join(
+            f'({f"<{cls}> " if typed else ""}<{predicate}> "{kind.partition("@")[2]}")'
+            for cls, predicate, kind in asked
+        )
+        names, pattern = ("?x ?p ?lang", "?s a ?x ; ?p ?v") if typed else ("?p ?lang", "?s ?p ?v")
+        for row in asker.ask(
+            "the values of some predicates",
+            f"SELECT DISTINCT {names} ?v WHERE {{ VALUES ({names}) {{ {which} }} {pattern} "
+            f"FILTER(isLiteral(?v) && LCASE(LANG(?v)) = ?lang) }} ORDER BY {names} ?v",
+        ):
+            cls, predicate, value = row[0], row[-3], row[-1]
+            if predicate and value:
+                key = (
+                    cls.value if typed and cls else "",
+                    predicate.value,
+                    kind_of(value, asker.ontology.compact),
+                )
+                if key in asked:
+                    asked[key].listed.append(value)
+
+
+def _repeats(usage: Usage) -> bool:
+    return usage.values <= _FEW_VALUES and usage.statements >= 3 * usage.values
+
+
+def _names_few(usage: Usage) -> bool:
+    foreign = "@" in usage.kind and not usage.kind.startswith("string@en")
+    return usage.predicate in NAME_PREDICATES and usage.statements <= _FEW_INSTANCES and not foreign
+
+
+def _annotations(asker: Asker) -> None:
+    """Tell what those predicates point to that only classes and properties have."""
+    facts = asker.facts
+    used = {usage.predicate for usages in facts.usages.values() for usage in usages}
+    free = [
+        iri
+        for iri, count in facts.predicates.items()
+        if count > 2 and iri not in used and not iri.startswith(META)
+    ][:_MAX_ANNOTATIONS]
+    if not free:
+        return
+    for predicate, sort, _ in asker.ask(
+        "what annotations point to",
+        f"SELECT ?x ?k (COUNT(*) AS ?n) WHERE {{ {values_clause(free)} ?s ?x ?o "
+        'OPTIONAL { ?o a ?t } BIND(IF(isLiteral(?o), "text", IF(BOUND(?t), STR(?t), '
+        '"iri")) AS ?k) } GROUP BY ?x ?k ORDER BY ?x DESC(?n) ?k',
+    ):
+        if predicate and sort:
+            found = facts.annotated.setdefault(predicate.value, [])
+            name = _kind_name(asker.ontology, sort.value)
+            if name and name not in found:
+                found.append(name)
+
+
+def _kind_name(ontology: Ontology, sort: str) -> str:
+    if sort.startswith(META):
+        named = {"Class": "class", "Property": "property"}
+        return next((name for end, name in named.items() if sort.endswith(end)), "")
+    return sort if sort in ("text", "iri") else ontology.compact(sort)
