@@ -6,7 +6,6 @@ __all__ = [
     "BudgetExceeded",
     "ConfigurationError",
     "LogFormatError",
-    "MemoryStoreError",
     "OntologyError",
     "QueryError",
     "QueryRejected",
@@ -69,10 +68,6 @@ class BudgetExceeded(RlmError):
         self.kind = kind
         self.limit = limit
         self.used = used
-
-
-class MemoryStoreError(RlmError):
-    """The memory database cannot be opened, read or migrated."""
 
 
 class LogFormatError(RlmError):

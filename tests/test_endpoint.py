@@ -45,3 +45,16 @@ def test_a_named_model_behind_an_endpoint(
         assert usage["total_tokens"] == usage["input_tokens"] + usage["output_tokens"]
     assert result.usage.total.input_tokens == sum(usage["input_tokens"] for usage in usages)
     assert "api_key" not in str(seen.events)
+
+
+def test_a_call_answered_by_the_cache_is_marked_and_costs_nothing(tmp_path: Path) -> None:
+    seen = Collected()
+    options = {"model": "openai/gpt-4o-mini", "sinks": [seen]}
+    with openai_endpoint(reply) as (address, requests):
+        for _ in range(2):
+            run_dspy_rlm(f"What is Activity? {tmp_path}", PROV, api_base=address, **options)
+    assert len(requests) == 2
+    ends = seen.named("lm_end")
+    assert [end["cache_hit"] for end in ends] == [False, False, True, True]
+    assert [bool(end["usage"]["total_tokens"]) for end in ends] == [True, True, False, False]
+    assert [bool(end["cost_usd"]) for end in ends] == [True, True, False, False]

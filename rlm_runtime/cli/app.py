@@ -18,6 +18,10 @@ from rlm_runtime.errors import ConfigurationError, LogFormatError, OntologyError
 
 __all__ = ["app", "main"]
 
+# What libraries say of themselves would stand between the steps; LiteLLM would also fetch its
+# price list over the network, though one came along with it.
+_QUIET = {"MLFLOW_LOGGING_LEVEL": "WARNING", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+
 _BAD_USAGE = (ConfigurationError, OntologyError, LogFormatError)
 
 
@@ -85,4 +89,6 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         # Logs can hold what the terminal's encoding, or any encoding, cannot.
         stream.reconfigure(errors="backslashreplace")  # pyright: ignore[reportAttributeAccessIssue]
+    for name, value in _QUIET.items():
+        os.environ.setdefault(name, value)
     app(prog_name="rlm-runtime")

@@ -70,7 +70,7 @@ def ask(
         str,
         typer.Argument(
             metavar="ONTOLOGY",
-            help="A file or folder of RDF, or the address of a SPARQL endpoint.",
+            help="A file or folder of RDF.",
             show_default=False,
         ),
     ],
@@ -269,7 +269,7 @@ def _show_result(
     log = options["log_path"]
     if log is not None:
         _fact(page, "log", str(log))
-        _fact(page, "", _show_command(log))
+        page.command(_show_command(log), indent=LABEL_WIDTH)
     if options["enable_mlflow"]:
         _show_mlflow(page, result, options)
 
@@ -287,7 +287,10 @@ def _show_mlflow(page: Page, result: RunResult, options: Mapping[str, Any]) -> N
     if result.trace_id is None:
         _fact(page, "", "its trace was not delivered; the warning says why")
     http = uri.startswith(("http://", "https://"))
-    _fact(page, "", f"open {uri}" if http else f"mlflow ui --backend-store-uri {shlex.quote(uri)}")
+    page.command(
+        f"open {uri}" if http else f"mlflow ui --backend-store-uri {shlex.quote(uri)}",
+        indent=LABEL_WIDTH,
+    )
 
 
 def _fact(page: Page, label: str, text: str) -> None:

@@ -27,7 +27,7 @@ _Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A file or folder of RDF, or the address of a SPARQL endpoint.",
+        help="A file or folder of RDF.",
         show_default=False,
     ),
 ]
@@ -84,7 +84,6 @@ def info(
         for label, count in counts.items():
             shown = "not counted" if count is None else f"{count:,}"
             page.line((f"{label:<{_LABEL}}", "dim"), shown)
-        page.line((f"{'prefixes':<{_LABEL}}", "dim"), ", ".join(opened.prefixes))
         for missing in facts.missing:
             page.line(f"Could not be found out: {missing}", style="yellow")
         page.blank()

@@ -98,6 +98,10 @@ class Page:
                 text.append(clean(part[0]), style=part[1])
         self._print(text, indent, gutter)
 
+    def command(self, text: str, *, indent: int = 0) -> None:
+        """Print a command to copy: on one line, however long."""
+        self._console.print(Text(" " * indent + clean(text)), soft_wrap=True, highlight=False)
+
     def rule(self, title: str, *, indent: int = 0) -> None:
         """Print a line across the page with a title."""
         width = min(self._console.width, _MAX_RULE)

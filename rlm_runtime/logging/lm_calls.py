@@ -103,7 +103,10 @@ def call_result(outputs: Any, entry: Mapping[str, Any] | None) -> dict[str, Any]
     if entry is None:
         return result
     usage = _usage(entry.get("usage"))
-    cached = usage is None and _response_usage(entry.get("response")) is not None
+    response = entry.get("response")
+    cached = usage is None and (
+        bool(getattr(response, "cache_hit", False)) or _response_usage(response) is not None
+    )
     return result | {
         "usage": {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0} if cached else usage,
         "cost_usd": 0.0 if cached else entry.get("cost"),
