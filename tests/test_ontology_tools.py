@@ -4,72 +4,30 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from rlm_runtime.errors import QueryError, QueryRejected, QueryTimeout
 from rlm_runtime.ontology import open_ontology
 from rlm_runtime.tools import make_ontology_tools, show
-from rlm_runtime.tools.table import MAX_PRINT
 from rlm_runtime.tools.values import MAX_RESULT
-
-Tools = dict[str, Callable[..., Any]]
+from tests.support.shop import Tools, printed, shop_tools
 
 PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
-PRODUCTS = "\n".join(
-    f'ex:p{i} a ex:Product ; rdfs:label "Sensor {i}"@en ; ex:price {i % 3}.5 ; '
-    'ex:inCategory ex:c1 ; ex:status "open" .'
-    for i in range(40)
-)
-SHOP = f"""
-@prefix ex: <http://shop.example/ns#> .
-@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
-@prefix owl: <http://www.w3.org/2002/07/owl#> .
-@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
-ex:Thing a owl:Class .
-ex:Product a owl:Class ; rdfs:subClassOf ex:Thing ; rdfs:label "Product"@en, "Erzeugnis"@de ;
-  rdfs:comment "Something for sale."@en ;
-  rdfs:subClassOf [ a owl:Restriction ; owl:onProperty ex:price ; owl:someValuesFrom xsd:decimal ] .
-ex:Category a owl:Class .
-ex:inCategory a owl:ObjectProperty ; rdfs:domain ex:Product ; rdfs:range ex:Category ;
-  owl:inverseOf ex:holds .
-ex:made rdfs:domain [ a owl:Class ; owl:unionOf ( ex:Product ex:Category ) ] .
-ex:c1 a ex:Category ; rdfs:label "Sensors"@en ; ex:opened "2020-02-03"^^xsd:date ;
-  ex:text "{"long " * 200}" ; ex:lines "one\\ntwo" .
-ex:shelf ex:near ex:c1 ; ex:inStock 0 .
-{PRODUCTS}
-"""
-
-PIECES = [
-    *("SELECT", "ASK", "?x", "?y", "{", "}", "(", ")", "a", "ex:Product", "ex:price", ".", ";"),
-    *("FILTER", "ORDER", "BY", "LIMIT", "3", "*", "COUNT", "AS", "OPTIONAL", "'a'", "<http://e/>"),
-    *("GROUP", "DESC", "UNION", ","),
-]
 
 
 @pytest.fixture(scope="module")
 def tools(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tools]:
-    path = tmp_path_factory.mktemp("tools") / "shop.ttl"
-    path.write_text(SHOP)
-    with open_ontology(path) as ontology:
-        yield make_ontology_tools(ontology)
+    with shop_tools(tmp_path_factory.mktemp("tools")) as tools:
+        yield tools
 
 
 @pytest.fixture(scope="module")
 def prov() -> Iterator[Tools]:
     with open_ontology(PROV) as ontology:
         yield make_ontology_tools(ontology)
-
-
-def printed(value: object) -> list[str]:
-    text = show(value)
-    assert text is not None
-    return text.split("\n")
 
 
 class TestSignatures:
@@ -381,11 +339,8 @@ class TestDescribe:
     def test_what_defines_every_term_alike_is_left_out(self, prov: Tools, tmp_path: Path) -> None:
         assert "rdfs:isDefinedBy" not in prov["describe_entity"]("prov:Plan")["properties"]
         path = tmp_path / "two.ttl"
-        path.write_text(
-            "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> ."
-            "<http://e/a> rdfs:isDefinedBy <http://e/> ."
-            "<http://f/b> rdfs:isDefinedBy <http://f/> ."
-        )
+        by = "<http://www.w3.org/2000/01/rdf-schema#isDefinedBy>"
+        path.write_text(f"<http://e/a> {by} <http://e/> . <http://f/b> {by} <http://f/> .")
         with open_ontology(path) as ontology:
             said = make_ontology_tools(ontology)["describe_entity"]("http://e/a")
         assert said["properties"] == {"rdfs:isDefinedBy": ["<http://e/>"]}
@@ -427,176 +382,6 @@ class TestRelationships:
             tools["probe_relationships"]("ex:c1", direction="up")
         with pytest.raises(QueryError, match="Did you mean ex:price"):
             tools["probe_relationships"]("ex:c1", "ex:prise")
-
-
-class TestCheckQuery:
-    def test_a_good_query(self, tools: Tools) -> None:
-        checked = tools["check_query"]("SELECT ?c ?l WHERE { ?c a ex:Category ; rdfs:label ?l }")
-        assert checked == {
-            "ok": True,
-            "form": "SELECT",
-            "columns": ["c", "l"],
-            "kinds": {"c": "iri", "l": "string@en"},
-            "count": 1,
-            "total": 1,
-            "truncated": False,
-            "duplicates": 0,
-            "ties": 0,
-            "warnings": [],
-            "rows": [{"c": "ex:c1", "l": "Sensors"}],
-        }
-
-    def test_repeated_rows(self, tools: Tools) -> None:
-        checked = tools["check_query"]("SELECT ?s WHERE { ?p ex:status ?s }")
-        assert checked["duplicates"] == 39
-        assert "DISTINCT" in checked["warnings"][0]
-
-    @pytest.mark.parametrize(
-        ("query", "ties"),
-        [
-            ("SELECT ?p { ?p ex:price ?v } ORDER BY DESC(?v) LIMIT 10", 3),
-            ("SELECT ?p ?v { ?p ex:price ?v } ORDER BY DESC(?v) LIMIT 13", 0),
-            ("SELECT * { ?p ex:price ?v } ORDER BY ?v LIMIT 12", 2),
-            ("SELECT ?p { ?p ex:price ?v } ORDER BY DESC(?v) ?p LIMIT 10", 0),
-            (
-                "SELECT ?v (COUNT(?p) AS ?n) { ?p ex:price ?v } GROUP BY ?v "
-                "ORDER BY ASC(COUNT(?p)) LIMIT 1 # LIMIT 9",
-                1,
-            ),
-            (
-                "SELECT ?v (COUNT(?p) AS ?n) { ?p ex:price ?v } GROUP BY ?v ORDER BY ?n LIMIT 1",
-                1,
-            ),
-            ("SELECT ?p { ?p ex:price ?v } ORDER BY (?v * 2) LIMIT 14 OFFSET 0", 0),
-            ("SELECT * { ?p ex:price ?v } ORDER BY (?v * 2) LIMIT 10", None),
-            ("SELECT ?p { ?p ex:price ?v } ORDER BY ?v", 0),
-        ],
-    )
-    def test_ties_at_the_limit(self, tools: Tools, query: str, ties: int | None) -> None:
-        checked = tools["check_query"](query)
-        assert checked["ties"] == ties
-        assert any("sort equal" in warning for warning in checked["warnings"]) == bool(ties)
-
-    def test_a_limit_without_an_order(self, tools: Tools) -> None:
-        checked = tools["check_query"]("SELECT ?p { ?p a ex:Product } LIMIT 5")
-        assert "left to chance" in checked["warnings"][0]
-        whole = tools["check_query"]("SELECT ?p { ?p a ex:Product } LIMIT 40")
-        assert whole["warnings"] == []
-
-    def test_the_total_is_told_when_cut(self, tools: Tools) -> None:
-        checked = tools["check_query"]("SELECT ?p { ?p a ex:Product }", limit=10)
-        assert (checked["count"], checked["total"], checked["truncated"]) == (10, 40, True)
-        assert "Cut at limit=10" in checked["note"]
-
-    @pytest.mark.parametrize("limit", [5, 100])
-    def test_its_rows_are_those_of_a_select(self, tools: Tools, limit: int) -> None:
-        query = "SELECT ?p ?v ?none { ?p ex:price ?v OPTIONAL { ?p ex:near ?none } } ORDER BY ?p"
-        checked = tools["check_query"](query, limit)
-        selected = tools["sparql_select"](query, limit)
-        assert {key: checked[key] for key in selected} == selected
-
-    def test_unbound_columns_and_languages(self, tools: Tools) -> None:
-        checked = tools["check_query"](
-            "SELECT ?c ?l ?n { ?c a owl:Class ; rdfs:label ?l OPTIONAL { ?c ex:near ?n } }"
-        )
-        text = " ".join(checked["warnings"])
-        assert "n has no value" in text
-        assert "each language of l" in text
-
-    def test_an_empty_result_says_why(self, tools: Tools) -> None:
-        checked = tools["check_query"]("SELECT ?x { ?x a ex:Prodct }")
-        assert checked["ok"] is True
-        assert "occurs nowhere" in checked["warnings"][0]
-
-    @pytest.mark.parametrize(
-        "query",
-        ["", "SELECT", "DROP ALL", "SELECT ?x { ?x nope:a ?y }", None, 5, "SELECT ?x { 'a }"],
-    )
-    def test_a_bad_query_is_told_and_not_raised(self, tools: Tools, query: object) -> None:
-        checked = tools["check_query"](query)
-        assert checked["ok"] is False
-        assert checked["error"]
-        assert checked["warnings"]
-        assert "rows" not in checked
-
-    @settings(deadline=None, max_examples=60)
-    @given(
-        st.text(max_size=80)
-        | st.lists(
-            st.sampled_from(PIECES),
-            max_size=20,
-        ).map(" ".join)
-    )
-    def test_it_never_raises(self, tools: Tools, query: str) -> None:
-        assert tools["check_query"](query)["ok"] in (True, False)
-
-    def test_it_prints_in_few_lines(self, tools: Tools) -> None:
-        lines = printed(tools["check_query"]("SELECT ?p { ?p ex:price ?v } ORDER BY ?v LIMIT 12"))
-        assert lines[0] == "ok: True; ties cut by LIMIT: 2"
-        assert lines[1].startswith("warnings: Past the LIMIT, 2 more sort equal")
-        assert lines[2] == "p:iri"
-        assert len(lines) == 14
-        assert lines[-1] == "(12 rows, first 10 shown; rows holds all 12)"
-
-    def test_what_is_as_it_should_be_is_not_printed(self, tools: Tools) -> None:
-        checked = tools["check_query"]("SELECT ?p { ?p ex:price 2.5 } ORDER BY ?p LIMIT 13")
-        assert (checked["ties"], checked["duplicates"], checked["warnings"]) == (0, 0, [])
-        lines = printed(checked)
-        assert lines[0] == "ok: True"
-        assert lines[1] == "p:iri"
-
-    def test_unknown_ties_and_other_forms_are_printed(self, tools: Tools) -> None:
-        query = "SELECT * { ?p ex:price ?v } ORDER BY (?v * 2) LIMIT 10"
-        assert printed(tools["check_query"](query))[0] == "ok: True; ties cut by LIMIT: unknown"
-        assert printed(tools["check_query"]("ASK { ?p ex:price ?v }"))[0] == "ok: True; form: ASK"
-
-
-class TestShow:
-    @pytest.mark.parametrize("value", [1, "text", [1, 2], [], {}, {"a": 1}, None, {1: [2]}])
-    def test_small_values_print_as_python_does(self, value: object) -> None:
-        assert show(value) is None
-
-    def test_a_list_of_flat_dicts_is_a_table(self) -> None:
-        assert printed([{"a": 1, "b": None}, {"a": "x", "c": True}]) == [
-            *("a | b | c", "1 | - | -", "x | - | True"),
-        ]
-
-    def test_a_long_list_gets_a_line_for_each_item(self) -> None:
-        assert len(printed([f"item {i}" for i in range(50)])) == 50
-
-    def test_it_is_cut_between_rows_and_says_so(self) -> None:
-        lines = printed([{"n": i, "text": "x" * 90} for i in range(500)])
-        assert len("\n".join(lines)) <= MAX_PRINT + 100
-        assert lines[-2].endswith("x" * 90)
-        shown = len(lines) - 2
-        assert lines[-1] == f"… {500 - shown} more not printed; print a slice to see them."
-
-    def test_a_long_value_list_is_cut_between_values(self) -> None:
-        (line,) = printed({"names": [f"ex:name{i}" for i in range(1000)]})
-        assert len(line) < 2_000
-        assert line.endswith(" more")
-
-    @settings(deadline=None, max_examples=100)
-    @given(
-        st.recursive(
-            st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-            lambda inner: (
-                st.lists(inner, max_size=5)
-                | st.dictionaries(
-                    st.sampled_from(
-                        ["columns", "rows", "kinds", "iri", "kind", "labels", "count", "x"]
-                    )
-                    | st.text(max_size=5),
-                    inner,
-                    max_size=6,
-                )
-            ),
-            max_leaves=30,
-        )
-    )
-    def test_any_value_prints_and_is_bounded(self, value: object) -> None:
-        text = show(value)
-        assert text is None or len(text) <= MAX_PRINT + 2_000
 
 
 def test_every_result_is_json(tools: Tools) -> None:

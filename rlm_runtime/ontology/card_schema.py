@@ -108,20 +108,22 @@ class SchemaLines:
         lines += names.line(what, rest, detail.names, '; search_entity(kind="property")')
         pairs = [f"{names.compact(a)} - {names.compact(b)}" for a, b in self._inverses]
         lines += names.line("Inverse pairs", pairs, detail.inverses)
-        return [*lines, *self._annotations(annotations[: detail.names])]
+        return [*lines, *self._annotations(annotations, detail.names)]
 
     def _domain_words(self) -> str:
         terms = [self._names.compact(iri) for iri in self._facts.domain_terms]
         return " or ".join(terms).replace("rdfs:", "") or "domain"
 
-    def _annotations(self, predicates: Sequence[str]) -> list[str]:
+    def _annotations(self, predicates: Sequence[str], most: int) -> list[str]:
         """Write predicates with their counts, those with the same kinds of values together."""
         by_kinds: dict[str, list[str]] = {}
-        for iri in predicates:
+        for iri in predicates[:most]:
             kinds = ", ".join(self._facts.annotated.get(iri, ())[:3])
             told = f"{self._names.compact(iri)} ({self._facts.predicates[iri]:,})"
             by_kinds.setdefault(f" -> {kinds}" if kinds else "", []).append(told)
         parts = [f"{', '.join(told)}{kinds}" for kinds, told in by_kinds.items()]
+        if len(predicates) > most:
+            parts.append(f"{len(predicates) - most} more")
         return [f"Used on classes and properties: {'; '.join(parts)}"] if parts else []
 
     @cached_property
