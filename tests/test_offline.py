@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 import dspy
@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from rlm_runtime.engine.dspy_rlm import run_dspy_rlm
 from rlm_runtime.engine.offline import OfflineLM
-from rlm_runtime.ontology import Ontology, open_ontology
+from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.ontology import Ontology, Rows, open_ontology
 from rlm_runtime.types import RunResult
 from tests.support.company import write_company_graph
 from tests.support.lms import ScriptedLM, cell
@@ -151,6 +152,7 @@ def tiny() -> Ontology:
         ("How many triples are there?", "This ontology has 27 triples."),
         ("Which bird is the oldest?", "Not answered: the question holds “oldest”"),
         ("How many keepers are not fed?", "Not answered: the question holds “not”"),
+        ("Which birds lived in 1999?", "Not answered: the question holds “1999”"),
         ("Which classes are not subclasses of animal?", "Not answered: the question holds “not”"),
     ],
 )
@@ -228,6 +230,36 @@ def test_it_gives_up_when_it_does_not_see_what_was_found(tiny: Ontology) -> None
     result = run_dspy_rlm("What is Bird?", tiny, model="offline", max_output_chars=10)
     assert result.stop_reason == "submitted"
     assert result.answer.startswith("Not answered")
+
+
+def test_a_query_that_fails_is_no_empty_answer(
+    tiny: Ontology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    select = tiny.select
+
+    def slow(query: str, **options: Any) -> Rows:
+        if "^rdfs:subClassOf" in query:
+            raise QueryTimeout("It took longer than 30 s.")
+        return select(query, **options)
+
+    monkeypatch.setattr(tiny, "select", slow)
+    result = run_dspy_rlm("What are the subclasses of animal?", tiny, model="offline")
+    assert result.stop_reason == "submitted"
+    assert result.iteration_count == 3
+    assert result.answer.startswith("Not answered: the offline explorer's query failed.")
+    assert "longer than 30 s" in result.answer
+
+
+@pytest.mark.parametrize("length", [299, 300, 301, 650, 1500])
+def test_a_definition_is_told_whole_or_its_cut_is_shown(length: int) -> None:
+    text = ("word " * 400)[: length - 1] + "!"
+    graph = rdflib.Graph().parse(data=_TINY, format="turtle")
+    owl = rdflib.URIRef("http://example.org/zoo#Owl")
+    graph.add((owl, rdflib.RDF.type, rdflib.OWL.Class))
+    graph.add((owl, rdflib.RDFS.comment, rdflib.Literal(text, lang="en")))
+    with open_ontology(graph) as ontology:
+        answer = run_dspy_rlm("What is an owl?", ontology, model="offline").answer
+    assert answer == f"z:Owl is a class: {text[:900]}{'…' if length > 900 else ''}"
 
 
 def test_prompts_of_other_forms_are_declined_in_their_form() -> None:

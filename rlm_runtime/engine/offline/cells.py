@@ -50,8 +50,7 @@ SUBMIT(
     sparql=query,
     evidence=list(dict.fromkeys(evidence))[:20],
     thinking={thinking!r},
-    verification="check_query: " + (f"ok, {{check['total']}} rows. " + " ".join(check["warnings"]) \
-if check["ok"] else check["error"]),
+    verification=" ".join([f"check_query: ok, {{check['total']}} rows."] + check["warnings"]),
     reflection={reflection!r},
 )"""
 
@@ -79,10 +78,12 @@ options = [
 # When no option gives rows, the first tells what there is none of.
 for {names}, lead, one, many, by, heading, own in options + options[:1]:
     check = check_query(query, 1000)
-    if check["ok"] and check["rows"]{holds}:
+    if not check["ok"]:
+        raise RuntimeError(check["error"])
+    if check["rows"]{holds}:
         break
 print(check)
-table = sparql_select({names_query}, 1000) if check["ok"] else {{"rows": [], "truncated": False}}
+table = sparql_select({names_query}, 1000)
 groups = {{}}
 for row in table["rows"]:
     group = f"{{heading}} {{row[by]}}: ".strip(" ") + " " if row.get(by) not in (None, own) else ""
@@ -94,7 +95,7 @@ for group, names in sorted(groups.items()):
     more = [f"and {{len(names) - {most}}} more"] if len(names) > {most} else []
     parts.append(group + ", ".join(names[:{most}] + more))
 count = {count}
-number = {{0: "no", 1: "one"}}.get(count, count)
+number = {{0: "no", 1: "one", None: f"more than {{len(table['rows'])}}"}}.get(count, count)
 answer = f"{{lead}} {{number}} {{one if count == 1 else many}}"
 answer += ": " + "; ".join(parts) + "." if parts else " in this ontology."
 {further}evidence = {evidence!r} + [row["entity"] for row in table["rows"]]
@@ -102,7 +103,7 @@ answer += ": " + "; ".join(parts) + "." if parts else " in this ontology."
 
 BELOW = """\
 below = sparql_select({query})["rows"][0]["count"]
-if below > count:
+if below > (count or 0):
     answer += f" Counting indirect ones too, there are {{below}}."
 """
 
@@ -149,9 +150,9 @@ def listing_cell(
         names_query="named" if count else "query",
         alternatives="\n".join(alternatives),
         holds=' and check["rows"][0]["count"]' if count else "",
-        count='check["rows"][0]["count"] if check["ok"] else 0'
+        count='check["rows"][0]["count"]'
         if count
-        else 'check.get("total") if table["truncated"] else len({row["entity"] for row in '
+        else 'check["total"] if table["truncated"] else len({row["entity"] for row in '
         'table["rows"]})',
         most=_MOST_COUNTED if count else MOST_NAMED,
         further=further,
@@ -163,9 +164,10 @@ def listing_cell(
 _ASK = """\
 query = {query}
 check = check_query(query)
+if not check["ok"]:
+    raise RuntimeError(check["error"])
 print(check)
-holds = check["ok"] and check["rows"][0]["ask"]
-answer = {yes!r} if holds else {no!r}
+answer = {yes!r} if check["rows"][0]["ask"] else {no!r}
 evidence = {evidence!r}
 {submit}"""
 

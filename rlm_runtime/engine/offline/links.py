@@ -100,6 +100,8 @@ def _combine(
     asked = [choice for choice in classes if choice.entities[0].iri not in types] or (
         [] if links else classes
     )
+    if instances and len(asked) > 1:
+        return not_followed("the question asks for several sorts of things", named)
     if instances and asked:
         return _list_linked(question, asked[0], links, instances, lacking, v)
     if instances and links and not question.count:

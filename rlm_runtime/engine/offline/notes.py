@@ -13,6 +13,7 @@ __all__ = [
     "RULES",
     "Plan",
     "a",
+    "failed",
     "misses_a_name",
     "not_followed",
     "not_found",

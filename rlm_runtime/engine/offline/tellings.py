@@ -11,21 +11,24 @@ __all__ = ["description_cell", "statements_cell"]
 _DESCRIPTION = """\
 query = {query}
 check = check_query(query)
+if not check["ok"]:
+    raise RuntimeError(check["error"])
 print(check)
 facts = sparql_select(query, 200)["rows"]
 
 
 def whole(iri, predicate, text):
-    head, cut, rest = text.partition("… [+")
-    length = 300 + int(rest.split()[0]) if cut else 0
-    for start in (301, 601):
-        if start <= length:
-            part = (
-                f"SELECT (SUBSTR(STR(?t), {{start}}, 300) AS ?part) "
-                f"WHERE {{{{ {{iri}} {{predicate}} ?t FILTER(STRLEN(STR(?t)) = {{length}}) }}}}"
-            )
-            head += sparql_select(part)["rows"][0]["part"]
-    return head + ("…" if length > 900 else "")
+    start, cut, rest = text.partition("… [+")
+    length = len(start) + int(rest.split()[0]) if cut else 0
+    for at in (301, 601):
+        part = (
+            f"SELECT (SUBSTR(STR(?t), 1, 300) AS ?start) (SUBSTR(STR(?t), {{at}}, 300) AS ?part) "
+            f"WHERE {{{{ {{iri}} {{predicate}} ?t FILTER(STRLEN(STR(?t)) = {{length}}) }}}}"
+        )
+        rows = sparql_select(part)["rows"] if len(text) > 300 and at <= length else []
+        text = start if at == 301 else text
+        text += "".join([row["part"] for row in rows if row["start"] == start][:1])
+    return text + ("…" if len(text) < length else "")
 
 
 def tell(iri):
@@ -37,12 +40,12 @@ def tell(iri):
         return ", ".join(shown[:8] + ([f"and {{len(shown) - 8}} more"] if shown[8:] else []))
 
     own = [row for row in facts if row["entity"] == iri]
-    texts = [whole(iri, p, row["value"]) for p in {texts!r} for row in own if row["predicate"] == p]
+    texts = [(p, row["value"]) for p in {texts!r} for row in own if row["predicate"] == p]
     types = [t for t in d.get("types", []) if t != "owl:NamedIndividual"]
     kind = "mentioned" if d["kind"] not in {kinds!r} else {kinds!r}[d["kind"]]
     of = " of " + names(types) if d["kind"] == "instance" and types else ""
-    text = f"{{d.get('label') or iri}} ({{iri}}) is {{kind}}{{of}}"
-    text += f": {{texts[0].strip()}}" if texts else ""
+    text = (f"{{d['label']}} ({{iri}})" if d.get("label") else iri) + f" is {{kind}}{{of}}"
+    text += f": {{whole(iri, texts[0][0], texts[0][1]).strip()}}" if texts else ""
     text += "" if text[-1] in ".!?…" else "."
     for key, said in {facts!r}.items():
         if d.get(key):
@@ -105,10 +108,12 @@ options = [
 ]
 for query, relation in options:
     check = check_query(query, 1000)
-    if check["ok"] and check["rows"]:
+    if not check["ok"]:
+        raise RuntimeError(check["error"])
+    if check["rows"]:
         break
 print(check)
-table = sparql_select(query, 1000) if check["ok"] else {{"rows": [], "kinds": {{}}}}
+table = sparql_select(query, 1000)
 shown = {shown!r}
 told = {{}}
 for row in table["rows"]:
