@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from rlm_runtime.engine.offline.vocabulary import Vocabulary
 
-__all__ = ["Listing", "hierarchy", "listings", "of_all", "related"]
+__all__ = ["Listing", "hierarchy", "listings", "of_all", "related", "steps"]
 
 _META = (
     "owl:Class rdfs:Class rdfs:Datatype rdf:Property owl:ObjectProperty owl:DatatypeProperty "
@@ -55,24 +55,32 @@ class Listing:
     own: str = ""
 
 
-def hierarchy(kind: str, step: str, words: Vocabulary) -> str | None:
-    """Give the path to what is above (or below) an entity, or None for what has no hierarchy.
+def hierarchy(x: str, kind: str, step: str, v: Vocabulary, *, times: str = "") -> str | None:
+    """Give the pattern of what is above or below an entity, or None for what has no hierarchy.
 
     Args:
-        kind: The entity's kind.
-        step: ``super`` or ``sub``: the way that the path leads.
-        words: The predicates in use.
+        x: The entity, as SPARQL has it.
+        kind: Its kind.
+        step: ``super`` or ``sub``: where ``?entity`` is.
+        v: The predicates in use.
+        times: ``+`` for any number of steps.
+
+    Example:
+        >>> hierarchy("ex:Dog", "class", "sub", Vocabulary({}))
+        '?entity rdfs:subClassOf ex:Dog .'
     """
     if kind == "class":
-        path = "rdfs:subClassOf"
+        ways = ["rdfs:subClassOf"]
     elif kind == "property":
-        path = "rdfs:subPropertyOf"
+        ways = ["rdfs:subPropertyOf"]
     else:
-        up = [*words.names("broader"), *(f"^{name}" for name in words.names("narrower"))]
-        if not up:
-            return None
-        path = up[0] if len(up) == 1 else f"({'|'.join(up)})"
-    return path if step == "super" else f"^{path}"
+        ways = [*v.names("broader"), *(f"^{name}" for name in v.names("narrower"))]
+    if not ways:
+        return None
+    path = ways[0] if len(ways) == 1 and not ways[0].startswith("^") else f"({'|'.join(ways)})"
+    low, high = ("?entity", x) if step == "sub" else (x, "?entity")
+    itself = f" FILTER(?entity != {x})" if times else ""
+    return f"{low} {path}{times} {high} .{itself}"
 
 
 _STEP_WORDS = {
@@ -85,26 +93,29 @@ _STEP_WORDS = {
 }
 
 
-def _steps(
-    x: str, shown: str, kind: str, step: str, indirect: bool, v: Vocabulary
+def steps(
+    x: str, shown: str, kind: str, step: str, v: Vocabulary, *, times: str = ""
 ) -> list[Listing]:
-    path = hierarchy(kind, step, v)
-    if path is None:
-        return []
-    one, many = _STEP_WORDS[kind, step]
-    if indirect:
-        pattern = f"{x} ({path})+ ?entity . FILTER(?entity != {x})"
-        return [
-            Listing(
-                pattern, f"{shown} has", f"direct or indirect {one}", f"direct or indirect {many}"
-            )
-        ]
-    return [Listing(f"{x} {path} ?entity .", f"{shown} has", f"direct {one}", f"direct {many}")]
+    """Give what lists what is above or below an entity; nothing for what has no hierarchy.
+
+    Args:
+        x: The entity, as SPARQL has it.
+        shown: The entity, as a reader is told it.
+        kind: Its kind.
+        step: ``super`` or ``sub``.
+        v: The predicates in use.
+        times: ``+`` for any number of steps.
+    """
+    pattern = hierarchy(x, kind, step, v, times=times)
+    far = "direct or indirect" if times else "direct"
+    one, many = (f"{far} {word}" for word in _STEP_WORDS[kind, step])
+    return [Listing(pattern, f"{shown} has", one, many)] if pattern else []
 
 
-def listings(
-    kind: str, x: str, shown: str, of: str, indirect: bool, v: Vocabulary
-) -> list[Listing]:
+_ONE_PROPERTY = ("property", "properties")
+
+
+def listings(kind: str, x: str, shown: str, of: str, v: Vocabulary) -> list[Listing]:
     """Give what answers a question about one entity: the first listing with any row.
 
     Args:
@@ -112,81 +123,73 @@ def listings(
         x: The entity, as SPARQL has it.
         shown: The entity, as a reader is told it.
         of: The kind of the entity.
-        indirect: Whether the whole hierarchy is asked for.
         v: The predicates in use.
     """
-    up = f"{x} rdfs:subPropertyOf+ ?superproperty . ?superproperty"
-    if kind in ("subclasses", "subproperties"):
-        return _steps(x, shown, of, "sub", indirect, v)
-    if kind in ("superclasses", "superproperties"):
-        return _steps(x, shown, of, "super", indirect, v)
+    if kind in ("domain", "range"):
+        return _ends(kind, x, shown, v)
+    if kind == "disjoint":
+        return _disjoint(x, shown, of, v)
     if kind == "domain_of" and of == "class":
+        declared = f"{x} rdfs:subClassOf* ?class . ?entity {v.domain} ?class ."
         used = f"?x a/rdfs:subClassOf* {x} ; ?entity ?value . FILTER(?entity != rdf:type)"
-        pattern = f"{x} rdfs:subClassOf* ?class . ?entity {v.domain} ?class ."
+        by = ("class", "inherited from", x)
         return [
-            Listing(
-                pattern,
-                f"By domain, {shown} has",
-                "property",
-                "properties",
-                "class",
-                "inherited from",
-                x,
-            ),
-            Listing(used, f"The instances of {shown} use", "property", "properties"),
+            Listing(declared, f"By domain, {shown} has", *_ONE_PROPERTY, *by),
+            Listing(used, f"The instances of {shown} use", *_ONE_PROPERTY),
         ]
     if kind == "domain_of":
-        pattern = f"{x} ?entity ?value ."
-        return [Listing(pattern, f"{shown} is described by", "property", "properties")]
+        return [Listing(f"{x} ?entity ?value .", f"{shown} is described by", *_ONE_PROPERTY)]
     if kind == "range_of":
+        used = f"?value ?entity ?x . ?x a {x} ."
         return [
-            Listing(f"?entity {v.range} {x} .", f"{shown} is the range of", "property",
-                    "properties"),
-            Listing(f"?value ?entity ?x . ?x a {x} .", f"Instances of {shown} are values of",
-                    "property", "properties"),
-        ]  # fmt: skip
-    if kind in ("domain", "range"):
-        path = v.domain if kind == "domain" else v.range
-        used = f"?x {x} ?y . {'?x' if kind == 'domain' else '?y'} a ?entity ."
-        role = "subjects" if kind == "domain" else "values"
-        return [
-            Listing(f"{x} {path} ?entity .", f"The {kind} of {shown} names", "class", "classes"),
-            Listing(f"{up} {path} ?entity .", f"{shown} states no {kind} of its own; from the "
-                    "property above it, it has", kind, f"{kind}s", "superproperty", "from"),
-            Listing(used, f"{shown} states no {kind}; in the data its {role} belong to", "class",
-                    "classes"),
-        ]  # fmt: skip
+            Listing(f"?entity {v.range} {x} .", f"{shown} is the range of", *_ONE_PROPERTY),
+            Listing(used, f"Instances of {shown} are values of", *_ONE_PROPERTY),
+        ]
     if kind == "inverse":
         path = v.both_ways("inverse", "owl:inverseOf")
         return [Listing(f"{x} {path} ?entity .", f"{shown} has", "inverse", "inverses")]
-    if kind == "disjoint":
-        path = v.both_ways("disjoint", "owl:disjointWith")
-        pattern = f"{x} {path} ?entity ."
-        if v.uses("members"):
-            pattern = (
-                f"{{ {pattern} }} UNION {{ ?all owl:members/rdf:rest*/rdf:first {x}, ?entity . "
-                f"FILTER(?entity != {x}) }}"
-            )
-        lead = f"{shown} is declared disjoint with"
-        above = f"{x} rdfs:subClassOf+ ?superclass . ?superclass {path} ?entity ."
-        inherited = f"{shown} is, by what is above it, disjoint with"
-        return [
-            Listing(pattern, lead, of, _plural(of)),
-            Listing(above, inherited, of, _plural(of), "superclass", "from"),
-        ]
     if kind == "equivalent":
         path = v.both_ways("equivalent", "owl:equivalentClass")
         return [Listing(f"{x} {path} ?entity .", f"{shown} has", "equivalent", "equivalents")]
     if kind == "types":
         return [Listing(f"{x} a ?entity .", f"{shown} is of", "type", "types")]
-    if kind == "instances" and of == "class":
+    if of == "class":
         below = "a/rdfs:subClassOf*" if v.uses("subclass") else "a"
         return [Listing(f"?entity {below} {x} .", f"{shown} has", "instance", "instances")]
-    if kind == "instances":
-        pattern = f"?entity ?predicate {x} ."
-        return [Listing(pattern, f"{shown} is what", "entity points to", "entities point to",
-                        "predicate", "through")]  # fmt: skip
-    return []
+    to = ("entity points to", "entities point to", "predicate", "through")
+    return [Listing(f"?entity ?predicate {x} .", f"{shown} is what", *to)]
+
+
+def _ends(kind: str, x: str, shown: str, v: Vocabulary) -> list[Listing]:
+    path, end, role = (
+        (v.domain, "?x", "subjects") if kind == "domain" else (v.range, "?y", "values")
+    )
+    above = f"{x} rdfs:subPropertyOf+ ?superproperty . ?superproperty {path} ?entity ."
+    inherited = f"{shown} states no {kind} of its own; from the property above it, it has"
+    used = f"{shown} states no {kind}; in the data its {role} belong to"
+    classes = ("class", "classes")
+    return [
+        Listing(f"{x} {path} ?entity .", f"The {kind} of {shown} names", *classes),
+        Listing(above, inherited, kind, f"{kind}s", "superproperty", "from"),
+        Listing(f"?x {x} ?y . {end} a ?entity .", used, *classes),
+    ]
+
+
+def _disjoint(x: str, shown: str, of: str, v: Vocabulary) -> list[Listing]:
+    path = v.both_ways("disjoint", "owl:disjointWith")
+    pattern = f"{x} {path} ?entity ."
+    if v.uses("members"):
+        pattern = (
+            f"{{ {pattern} }} UNION {{ ?all owl:members/rdf:rest*/rdf:first {x}, ?entity . "
+            f"FILTER(?entity != {x}) }}"
+        )
+    above = f"{x} rdfs:subClassOf+ ?superclass . ?superclass {path} ?entity ."
+    inherited = f"{shown} is, by what is above it, disjoint with"
+    names = (of, _plural(of))
+    return [
+        Listing(pattern, f"{shown} is declared disjoint with", *names),
+        Listing(above, inherited, *names, "superclass", "from"),
+    ]
 
 
 def _plural(kind: str) -> str:
@@ -203,8 +206,8 @@ def of_all(what: str) -> list[Listing]:
         )
         return [Listing(pattern, lead, "instance", "instances")]
     declared = f"VALUES ?declared {{ {_DECLARED[what]} }} ?entity a ?declared ."
-    one = what.replace("classes", "class").replace("properties", "property").rstrip("s")
-    found = [Listing(declared, lead, "class" if what == "classes" else one, what)]
+    one = "class" if what == "classes" else what.replace("properties", "property").rstrip("s")
+    found = [Listing(declared, lead, one, what)]
     if what == "classes":
         found.append(Listing("?x a ?entity .", lead, "class in use", "classes in use"))
     elif what == "properties":

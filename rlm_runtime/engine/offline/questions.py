@@ -88,7 +88,7 @@ def read_question(text: str) -> Question:
         ('subclasses', True, ('the class Agent', 'class Agent', 'Agent'))
     """
     asked = _trimmed(text)
-    beyond = re.search(BEYOND, asked, re.I)
+    beyond = _beyond(asked)
     counted = _COUNT.match(asked)
     listed = None if counted else _LIST.match(asked)
     begin = counted or listed
@@ -101,24 +101,29 @@ def read_question(text: str) -> Question:
     shared = {
         "count": counted is not None,
         "indirect": _INDIRECT.search(asked) is not None,
-        "beyond": beyond[0].lower() if beyond else "",
+        "beyond": beyond,
     }
     for kind, pattern in PATTERNS:
         found = re.search(pattern, rest, re.I)
         if found is None or not all(_names(words) for words in _groups(found, "x", "y")):
             continue
-        if kind == "definition" and (counted or re.search(BEYOND, found["x"], re.I)):
+        if kind == "definition" and (counted or _beyond(found["x"])):
             continue
-        if re.search(BEYOND, _outside(found), re.I):
+        if _beyond(_outside(found)):
             break
         pairs = zip(_groups(found, "x", "y"), KINDS[kind], strict=False)
         things = tuple(_wanted(words, kinds) for words, kinds in pairs)
         what = "".join(_groups(found, "what", "language")).lower()
         return Question(kind, things, what=LANGUAGES.get(what, what), **shared)
-    else:
-        if listing and len(_WORD.findall(rest)) <= 3 and _names(rest) and not beyond:
-            return Question("instances", (_wanted(rest, ("class",)),), **shared)
+    if listing and len(_WORD.findall(rest)) <= 3 and _names(rest) and not beyond:
+        return Question("instances", (_wanted(rest, ("class",)),), **shared)
     return Question("linked", tuple(_chunks(rest)), **shared)
+
+
+def _beyond(text: str) -> str:
+    """Give the first word that asks for more than the rules can follow; names are none."""
+    found = re.search(BEYOND, re.sub(r"<\S*>|\S*:\S*", " ", _QUOTED.sub(" ", text)), re.I)
+    return found[0].lower() if found else ""
 
 
 def _groups(found: re.Match[str], *names: str) -> list[str]:
@@ -130,8 +135,10 @@ def _groups(found: re.Match[str], *names: str) -> list[str]:
 def _outside(found: re.Match[str]) -> str:
     """Give the text without the things named in it, and without what the pattern compares by."""
     text = found.string
-    for words in _groups(found, "x", "y"):
-        text = text.replace(words, " ")
+    for name in ("x", "y"):
+        if name in found.groupdict():
+            start, end = found.span(name)
+            text = text[:start] + " " * (end - start) + text[end:]
     return re.sub(r"\b(?:between|than|mean)\b", " ", text, flags=re.I)
 
 

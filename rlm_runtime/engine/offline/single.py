@@ -16,12 +16,7 @@ from rlm_runtime.engine.offline.cells import (
 )
 from rlm_runtime.engine.offline.choice import Choice
 from rlm_runtime.engine.offline.notes import RULES, Plan, a, notes, understood
-from rlm_runtime.engine.offline.queries import (
-    Listing,
-    hierarchy,
-    listings,
-    of_all,
-)
+from rlm_runtime.engine.offline.queries import Listing, hierarchy, listings, of_all, steps
 from rlm_runtime.engine.offline.questions import Question
 from rlm_runtime.engine.offline.tellings import description_cell, statements_cell
 from rlm_runtime.engine.offline.vocabulary import Vocabulary, in_english
@@ -108,19 +103,22 @@ def about_one(question: Question, choice: Choice, v: Vocabulary) -> Plan:
     """Plan for what stands in a certain relation to one entity."""
     found = choice.entities[0]
     what = understood(question, [choice])
-    options = listings(question.kind, found.iri, found.shown, found.kind, question.indirect, v)
+    further = ""
+    step = {"sub": "sub", "sup": "super"}.get(question.kind[:3])
+    if step is None:
+        options = listings(question.kind, found.iri, found.shown, found.kind, v)
+    else:
+        times = "+" if question.indirect else ""
+        options = steps(found.iri, found.shown, found.kind, step, v, times=times)
+        every = hierarchy(found.iri, found.kind, step, v, times="+")
+        if every and not times:
+            further = BELOW.format(query=quoted(v.count(every)))
     if not options:
         answer = (
             f"Not found in this ontology: {found.shown} is {a(found.kind)}, and nothing is stated "
             "to be broader or narrower."
         )
         return f"The question asks for {what}.", plain_cell(answer, Notes(what, RULES))
-    further = ""
-    step = {"sub": "sub", "sup": "super"}.get(question.kind[:3])
-    if step and not question.indirect:
-        path = hierarchy(found.kind, step, v)
-        every = v.count(f"{found.iri} ({path})+ ?entity . FILTER(?entity != {found.iri})")
-        further = BELOW.format(query=quoted(every))
     return list_out(question, [choice], options, v, what, further)
 
 
