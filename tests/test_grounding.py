@@ -70,6 +70,22 @@ def test_a_query_that_fails_is_told_not_raised(prov: Any) -> None:
     assert grounding.evidence_grounded == 1.0
 
 
+@pytest.mark.parametrize(
+    "evidence",
+    [
+        ["a·" * 200_000],
+        ["prov:" + "a" * 5_000_000],
+        [f"prov:x{number}" for number in range(30_000)],
+        ["<x:y\u0000>"],
+        ["<x:\ud800>", "http://e/\ud800"],
+    ],
+)
+def test_evidence_beyond_all_measure_breaks_nothing(prov: Any, evidence: list[str]) -> None:
+    grounding = ground(prov, evidence, "")
+    assert set(grounding.missing_iris) == set(grounding.evidence_iris)
+    assert len(grounding.evidence_iris) <= 500
+
+
 @settings(deadline=None, max_examples=60)
 @given(
     evidence=st.lists(st.text() | st.dictionaries(st.text(), st.text(), max_size=2), max_size=3),

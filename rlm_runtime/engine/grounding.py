@@ -8,7 +8,7 @@ from typing import Any
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology import Ontology
-from rlm_runtime.ontology.prefixes import LOCAL_NAME, PREFIX_NAME
+from rlm_runtime.ontology.prefixes import LOCAL_NAME, NAME_CHARS, PREFIX_NAME
 from rlm_runtime.ontology.query_parts import query_parts
 from rlm_runtime.types import Grounding
 
@@ -16,7 +16,13 @@ __all__ = ["ground"]
 
 _ROWS = 1_000
 _IRI = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"{}|^`\\\s]+)>|\b(https?://[^\s<>\"'{}|^`\\]+)")
-_NAME = re.compile(rf"(?<![\w:/.<-])((?:{PREFIX_NAME})?):{LOCAL_NAME}")
+_NAME = re.compile(rf"(?<![{NAME_CHARS}:/.<])((?:{PREFIX_NAME})?):{LOCAL_NAME}")
+# Bounds on what a model may make us look at; evidence is asked to hold 20 names.
+_MAX_TEXT = 100_000
+_MAX_IRIS = 500
+_MAX_NAME = 2_000
+_SECONDS = 10.0
+_LEGAL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|^`\\\ud800-\udfff]{1,2000}')
 _BUILT_IN = (
     "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "http://www.w3.org/2000/01/rdf-schema#",
@@ -42,7 +48,8 @@ def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Groundin
         >>> ground(prov, ["prov:Activity", "prov:Nonsense"], "ASK {}").evidence_grounded
         0.5
     """
-    named = list(dict.fromkeys(_iris(ontology, "\n".join(_texts(list(evidence), 0)))))
+    text = "\n".join(_texts(list(evidence), 0))[:_MAX_TEXT]
+    named = list(dict.fromkeys(_iris(ontology, text)))[:_MAX_IRIS]
     rows, error = _run_again(ontology, sparql)
     # Only a query that runs can be taken apart.
     asked = query_parts(sparql, ontology.prefixes).iris if rows is not None else ()
@@ -75,20 +82,25 @@ def _iris(ontology: Ontology, text: str) -> Iterator[str]:
         yield (match[1] or match[2]).rstrip(".,;:)") if match[2] else match[1]
     for match in _NAME.finditer(_IRI.sub(" ", text)):
         # A word with a colon ("note:x") is a name only if its prefix is one.
-        if (match[1] or "") in ontology.prefixes:
+        if (match[1] or "") in ontology.prefixes and len(match[0]) < _MAX_NAME:
             yield ontology.expand(match[0])
 
 
 def _present(ontology: Ontology, iris: list[str]) -> set[str]:
-    legal = [iri for iri in iris if not re.search(r'[<>"{}|^`\\\s]', iri)]
+    """Give those of the IRIs that occur; one that cannot be asked for does not count as there."""
+    legal = [iri for iri in iris if _LEGAL.fullmatch(iri)]
     if not legal:
         return set()
     values = " ".join(f"<{iri}>" for iri in legal)
-    found = ontology.select(
-        f"SELECT DISTINCT ?iri {{ VALUES ?iri {{ {values} }} FILTER("
-        "EXISTS { ?iri ?p1 ?o1 } || EXISTS { ?s2 ?iri ?o2 } || EXISTS { ?s3 ?p3 ?iri }) }",
-        limit=len(legal),
-    )
+    try:
+        found = ontology.select(
+            f"SELECT DISTINCT ?iri {{ VALUES ?iri {{ {values} }} FILTER("
+            "EXISTS { ?iri ?p1 ?o1 } || EXISTS { ?s2 ?iri ?o2 } || EXISTS { ?s3 ?p3 ?iri }) }",
+            limit=len(legal),
+            timeout=_SECONDS,
+        )
+    except QueryError:
+        return set()
     return {str(row["iri"]) for row in found.rows}
 
 
@@ -96,6 +108,6 @@ def _run_again(ontology: Ontology, sparql: str) -> tuple[int | None, str | None]
     if not sparql.strip():
         return None, None
     try:
-        return len(ontology.select(sparql, limit=_ROWS)), None
+        return len(ontology.select(sparql, limit=_ROWS, timeout=_SECONDS)), None
     except QueryError as error:
         return None, str(error)

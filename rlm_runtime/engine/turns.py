@@ -17,7 +17,15 @@ from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.prompt import format_history
 from rlm_runtime.types import Step
 
-__all__ = ["ActionPredict", "ExtractPredict", "Refused", "RunState", "current_state", "running"]
+__all__ = [
+    "ActionPredict",
+    "ExtractPredict",
+    "Refused",
+    "RunState",
+    "current_state",
+    "inert",
+    "running",
+]
 
 
 class Refused(Exception):
@@ -66,6 +74,20 @@ def current_state() -> RunState:
     return _STATE.get()
 
 
+def inert(text: str) -> str:
+    """Make text of the question and the data harmless for DSPy's adapters and for UTF-8.
+
+    An adapter turns a marked-up passage of a prompt into an image or a file to be fetched; data
+    must not be able to do that.
+
+    Example:
+        >>> inert("<<CUSTOM-TYPE-START-IDENTIFIER>>")
+        '<< CUSTOM-TYPE-START-IDENTIFIER>>'
+    """
+    text = text.replace("<<CUSTOM-TYPE", "<< CUSTOM-TYPE")
+    return text.encode("utf-8", "replace").decode()
+
+
 class ActionPredict(dspy.Predict):
     """Asks for the next cell; takes the arguments with which dspy.RLM calls ``generate_action``.
 
@@ -83,11 +105,11 @@ class ActionPredict(dspy.Predict):
         state = current_state()
         history: REPLHistory = kwargs["repl_history"]
         steps = [Step(entry.reasoning, entry.code, entry.output) for entry in history]
-        shown = format_history(steps, history.max_output_chars)
+        shown = inert(format_history(steps, history.max_output_chars))
         inputs = {
             "signature": kwargs.get("signature", self.signature),
-            "query": state.query,
-            "context": state.context,
+            "query": inert(state.query),
+            "context": inert(state.context),
             "turn": kwargs["iteration"],
         }
         prediction = self._ask(state, history=shown, **inputs)
@@ -99,6 +121,7 @@ class ActionPredict(dspy.Predict):
             prediction = self._ask(state, history=reminder, **inputs)
             if isinstance(prediction, str):
                 raise Refused(prediction)
+        prediction.code = prediction.code.encode("utf-8", "replace").decode()
         state.last_reasoning = prediction.reasoning
         return prediction
 
@@ -159,7 +182,7 @@ class ExtractPredict(dspy.Predict):
         history: REPLHistory = kwargs["repl_history"]
         steps = [Step(entry.reasoning, entry.code, entry.output) for entry in history]
         return super().forward(
-            query=state.query,
-            context=state.context,
-            history=format_history(steps, history.max_output_chars),
+            query=inert(state.query),
+            context=inert(state.context),
+            history=inert(format_history(steps, history.max_output_chars)),
         )

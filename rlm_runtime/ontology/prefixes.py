@@ -48,17 +48,20 @@ _BASE = (
 )
 WORD_CHARS = rf"{_BASE}_0-9"
 NAME_CHARS = rf"{WORD_CHARS}\-\u00B7\u0300-\u036F\u203F\u2040"
-PREFIX_NAME = rf"[{_BASE}](?:[{NAME_CHARS}.]*[{NAME_CHARS}])?"
+# No match may take back what it took (`*+`): on long texts that costs memory, and time without
+# end. The bound on prefixes keeps a search for names in a long text linear.
+PREFIX_NAME = rf"[{_BASE}](?:\.*+[{NAME_CHARS}]){{0,199}}+"
 _PLAIN = rf"(?:[{NAME_CHARS}:]|%[0-9A-Fa-f]{{2}})"
 _ESCAPE = r"\\[_~.\-!$&'()*+,;=/?#@%]"
 _START = rf"(?:[{WORD_CHARS}:]|%[0-9A-Fa-f]{{2}})"
-LOCAL_NAME = rf"(?:{_START}|{_ESCAPE})(?:(?:{_PLAIN}|{_ESCAPE}|\.)*(?:{_PLAIN}|{_ESCAPE}))?"
+LOCAL_NAME = rf"(?:{_START}|{_ESCAPE})(?:\.*+(?:{_PLAIN}|{_ESCAPE}))*+"
 
 _IS_PREFIX = re.compile(rf"(?:{PREFIX_NAME})?")
-_IS_PLAIN_LOCAL = re.compile(rf"(?:{_START}(?:(?:{_PLAIN}|\.)*{_PLAIN})?)?")
+_IS_PLAIN_LOCAL = re.compile(rf"(?:{_START}(?:\.*+{_PLAIN})*+)?")
 _IS_NAME = re.compile(rf"((?:{PREFIX_NAME})?):((?:{LOCAL_NAME})?)")
 _IS_IRI = re.compile(r'[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>"{}|\\^`]*')
 _IS_SCHEME = re.compile(r"(?:https?|file|ftp|urn|mailto|tag|doi|did|info|data|tel|ni|arn)\Z", re.I)
+_MAX_NAME = 10_000
 _UNESCAPE = re.compile(r"\\(.)")
 
 
@@ -113,6 +116,11 @@ class PrefixMap(Mapping[str, str]):
             QueryError: It is none of the three, or its prefix is not known.
         """
         name = name.strip()
+        if len(name) > _MAX_NAME:
+            raise QueryError(
+                f"{name[:60]!r}… is {len(name):,} characters long, which no IRI is. Give the name "
+                "of an entity."
+            )
         if name.startswith("<") and name.endswith(">"):
             return name[1:-1]
         prefix, colon, local = name.partition(":")

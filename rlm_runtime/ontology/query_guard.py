@@ -25,6 +25,9 @@ _HIDDEN_FROM = re.compile(r"from", re.I)
 _CODEPOINT = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
+# Kinds of tokens after which `<` can be a comparison.
+_VALUES = frozenset({"var", "name", "iri", "string", "number", "bnode", "tag"})
+
 _OPENING = frozenset({"{", "(", "[", "<<", "<<("})
 _CLOSING = frozenset({"}", ")", "]", ">>", ")>>"})
 
@@ -58,10 +61,11 @@ def check_query(
 ) -> CheckedQuery:
     """Check that a query only reads, and reads nothing but the ontology.
 
-    It looks at tokens, never at bare text: words in strings, comments, IRIs and names do no
-    harm. Code point escapes, which SPARQL 1.1 § 19.2 resolves before anything else and some
-    engines later, are read both ways, and both must pass. This is no parser: a query that
-    passes can still have syntax errors.
+    It looks at tokens: words in strings, comments, IRIs and names do no harm. Only where the
+    letters "service" occur at all does it refuse comparisons that could be read in two ways.
+    Code point escapes, which SPARQL 1.1 § 19.2 resolves before anything else and some engines
+    later, are read both ways, and both must pass. This is no parser: a query that passes can
+    still have syntax errors.
 
     Args:
         text: The query.
@@ -119,6 +123,11 @@ class _Size:
         self._values_depth: int | None = None
         self._after_comma = False
 
+    @property
+    def in_values(self) -> bool:
+        """Whether the walk is inside a VALUES block."""
+        return self._values_depth is not None
+
     def add(self, token: Token) -> None:
         kind, text, _ = token
         in_arguments = self.brackets[-1:] == ["("]
@@ -151,16 +160,20 @@ class _Check:
         self.known = prefixes
         self.has_graph = has_graph
         self.declared: dict[str, str] = {}
+        self._start = 0
         self.base: str | None = None
 
     def run(self) -> CheckedQuery:
-        at = self._prologue()
+        self._start = at = self._prologue()
         form = self._form(at)
         variables: dict[str, None] = {}
         used: dict[str, str] = {}
         size = _Size(self)
+        speaks_of_service = "service" in self.text.lower()
         for i in range(at, len(self.tokens)):
             kind, text, _ = token = self.tokens[i]
+            if speaks_of_service and i:
+                self._refuse_comparison_as_iri(token, self.tokens[i - 1], size)
             size.add(token)
             if kind == "word":
                 word = text.upper()
@@ -248,10 +261,26 @@ class _Check:
             )
         if (
             not depth
-            and self.tokens[0].text.upper() != "DESCRIBE"
+            and self.tokens[self._start].text.upper() != "DESCRIBE"
             and _HIDDEN_FROM.match(token.text)
         ):
             raise self.rejected(token, f"{token.text} can be read as FROM")
+
+    def _refuse_comparison_as_iri(self, token: Token, before: Token, size: _Size) -> None:
+        """Refuse `1<2 … >` in an expression: here an IRI, to an engine's parser a comparison.
+
+        Behind a value the parser reads on after `<`, and what we take for the inside of an IRI
+        (or for a string or a comment behind it) could be a SERVICE.
+        """
+        starts_iri = token.kind == "iri" or token.text in ("<<", "<<(")
+        in_expression = not size.in_values and size.brackets[-1:] in (["("], ["<<"])
+        after_value = before.kind in _VALUES or (
+            before.text in (")", "}", "]") or before.text.lower() in ("true", "false")
+        )
+        if starts_iri and in_expression and after_value:
+            raise self.rejected(
+                token, "a `<` stands directly before what it compares; put spaces around it"
+            )
 
     def _namespace(self, prefix: str) -> str:
         try:
