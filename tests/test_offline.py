@@ -24,6 +24,9 @@ from tests.support.company import write_company_graph
 from tests.support.lms import ScriptedLM, cell
 from tests.support.questions import COMPANY, PROV, SCHEMA, SKOS, SOSA, Asked
 
+# rdflib's own readers use what its datasets deprecate.
+pytestmark = pytest.mark.filterwarnings("ignore:Dataset.default_context:DeprecationWarning")
+
 _PROV = Path(__file__).parents[1] / "ontology" / "prov.ttl"
 _NUMBERS = {"no": 0, "one": 1}
 

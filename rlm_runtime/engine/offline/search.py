@@ -111,7 +111,7 @@ class Found:
 
     @property
     def shown(self) -> str:
-        """Label and name, as in ``Activity (prov:Activity)``."""
+        """Label and name, as in ``Agent (ex:Agent)``."""
         return f"{self.label} ({self.iri})"
 
 
