@@ -10,6 +10,8 @@ import pytest
 pytest_plugins = ["tests.support.mlflow_server", "tests.support.vocabularies"]
 
 os.environ["RLM_RUNTIME_RAISE"] = "1"
+# Set by pytest-xdist, it would have the command line wrap what it prints into a pipe.
+os.environ.pop("COLUMNS", None)
 # A LiteLLM that looks up prices, or an MLflow that sends usage data, would reach for the network.
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")

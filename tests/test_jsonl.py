@@ -26,7 +26,11 @@ json_values = st.recursive(
 
 
 def event(seq: int, **more: object) -> dict:
-    return {"v": 1, "seq": seq, "event": "warning", "run_id": "r", **more}
+    return {
+        **{"v": 1, "seq": seq, "ts": "2026-01-01T00:00:00.000000Z", "event": "warning"},
+        **{"run_id": "r", "trajectory_id": "r", "span_id": None, "parent_id": None},
+        **{"category": "test", "message": "", **more},
+    }
 
 
 @settings(deadline=None, max_examples=60)
@@ -106,9 +110,10 @@ def test_a_killed_process_leaves_all_that_it_emitted(tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from rlm_runtime.logging.jsonl import JsonlSink\n"
-        f"sink = JsonlSink({str(path)!r})\n"
+        "from rlm_runtime.logging.stream import EventStream\n"
+        f"stream = EventStream('r', 'r', [JsonlSink({str(path)!r})])\n"
         "for n in range(10**9):\n"
-        "    sink.emit({'v': 1, 'seq': n, 'event': 'warning', 'run_id': 'r', 'text': 'z' * 500})\n"
+        "    stream.emit('warning', None, None, category='test', message='z' * 500)\n"
         "    print(n, flush=True)\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
@@ -133,6 +138,7 @@ def test_a_killed_process_leaves_all_that_it_emitted(tmp_path: Path) -> None:
         ('["a", "list"]', "no event"),
         ('{"some": "object"}', "no event"),
         (json.dumps({"v": 99, "event": "warning"}), "schema version 99"),
+        (json.dumps({"v": 1, "event": "lm_end"}), "lacks seq, .*usage"),
     ],
 )
 def test_what_is_no_log_is_named_with_its_line(tmp_path: Path, line: str, complaint: str) -> None:

@@ -16,9 +16,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from rlm_runtime.logging.console import visible
+
 __all__ = [
     "Page",
-    "clean",
     "one_line",
     "print_csv",
     "print_error",
@@ -33,18 +34,7 @@ Language = Literal["python", "sparql"]
 # Wider than any line: what is piped into a file or another program is not wrapped.
 _UNWRAPPED = 100_000
 _MAX_RULE = 100
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-def clean(text: str) -> str:
-    r"""Make the control characters of foreign text visible: they could drive the terminal.
-
-    Example:
-        >>> clean("red: \x1b[31m")
-        'red: \\x1b[31m'
-    """
-    text = text.replace("\r\n", "\n")
-    return _CONTROL.sub(lambda match: f"\\x{ord(match[0]):02x}", text)
+_C1 = re.compile("[\x7f-\x9f]")
 
 
 def one_line(text: str, length: int | None = None) -> str:
@@ -54,7 +44,7 @@ def one_line(text: str, length: int | None = None) -> str:
         >>> one_line("SELECT ?s\n  WHERE {}", 12)
         'SELECT ?s W…'
     """
-    line = " ".join(clean(text).split())
+    line = " ".join(visible(text).split())
     return line if length is None or len(line) <= length else line[: length - 1] + "…"
 
 
@@ -93,19 +83,19 @@ class Page:
         text = Text(style=style)
         for part in parts:
             if isinstance(part, str):
-                text.append(clean(part))
+                text.append(visible(part))
             else:
-                text.append(clean(part[0]), style=part[1])
+                text.append(visible(part[0]), style=part[1])
         self._print(text, indent, gutter)
 
     def command(self, text: str, *, indent: int = 0) -> None:
         """Print a command to copy: on one line, however long."""
-        self._console.print(Text(" " * indent + clean(text)), soft_wrap=True, highlight=False)
+        self._console.print(Text(" " * indent + visible(text)), soft_wrap=True, highlight=False)
 
     def rule(self, title: str, *, indent: int = 0) -> None:
         """Print a line across the page with a title."""
         width = min(self._console.width, _MAX_RULE)
-        title = clean(title)
+        title = visible(title)
         text = Text.assemble(
             ("── ", "dim"), (title, "bold"), (f" {'─' * (width - indent - len(title) - 4)}", "dim")
         )
@@ -113,7 +103,7 @@ class Page:
 
     def code(self, text: str, language: Language, *, indent: int = 0) -> None:
         """Print code, coloured by its syntax on a terminal."""
-        text = clean(text).strip("\n")
+        text = visible(text).strip("\n")
         if self._console.color_system is None or self._console.no_color:
             self._print(Text(text), indent, "")
             return
@@ -128,9 +118,9 @@ class Page:
         """Print rows in columns, below their names."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for column in columns:
-            table.add_column(clean(column), overflow="fold")
+            table.add_column(visible(column), overflow="fold")
         for row in rows:
-            table.add_row(*(Text(clean(cell)) for cell in row))
+            table.add_row(*(Text(visible(cell)) for cell in row))
         self._console.print(table, highlight=False)
 
     def busy(self, doing: str) -> AbstractContextManager[object]:
@@ -161,14 +151,18 @@ def _console(*, stderr: bool) -> Console:
 
 def print_json(value: Any) -> None:
     """Print one JSON value to standard output."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")
+    text = json.dumps(value, ensure_ascii=False, indent=2)
+    # JSON itself leaves these as they are, and a terminal obeys some of them.
+    sys.stdout.write(_C1.sub(lambda match: f"\\u{ord(match[0]):04x}", text) + "\n")
 
 
 def print_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print rows as CSV to standard output, as the SPARQL 1.1 CSV format has it."""
     writer = csv.writer(sys.stdout)
-    writer.writerow(columns)
-    writer.writerows(rows)
+    # A file gets the data as they are; a terminal would obey what they hold.
+    shown = visible if sys.stdout.isatty() else str
+    writer.writerow([shown(column) for column in columns])
+    writer.writerows([shown(cell) for cell in row] for row in rows)
 
 
 def print_error(message: str, *hints: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
 from dspy.utils.exceptions import AdapterParseError
 
+from rlm_runtime.engine.bounded import WithinBudget
 from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.prompt import action_instructions, task_instructions
 from rlm_runtime.engine.submit import prepare_submit
@@ -106,7 +107,9 @@ class OntologyRLM(dspy.Module):
             if sense_card is None
             else sense_card
         )
-        tools = make_ontology_tools(ontology)
+        # The overview is made once, outside of any run; all else is asked within one.
+        asked = cast(Ontology, WithinBudget(ontology))
+        tools = make_ontology_tools(asked)
         self.rlm = RLM(
             _Answer.with_instructions(task_instructions()),
             max_iters=max_iterations,
@@ -117,7 +120,7 @@ class OntologyRLM(dspy.Module):
             interpreter_factory=make_interpreter_factory(
                 interpreter,
                 show=show,
-                prepare_submit=functools.partial(prepare_submit, ontology),
+                prepare_submit=functools.partial(prepare_submit, asked),
                 deadline=_remaining_seconds,
             ),
         )

@@ -9,6 +9,7 @@ from rlm_runtime.ontology import Ontology
 
 __all__ = ["prepare_submit"]
 
+_SECONDS = 5.0
 _OPTIONAL = ("sparql", "thinking", "verification", "reflection")
 
 
@@ -48,7 +49,7 @@ def _check_query_runs(ontology: Ontology, query: str) -> None:
     if not query.strip():
         return
     try:
-        ontology.select(query, limit=1)
+        ontology.select(query, limit=1, timeout=_SECONDS)
     except QueryTimeout:
         # A slow query is no wrong query.
         return

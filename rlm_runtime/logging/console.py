@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 from rlm_runtime.logging.tally import Tally
 from rlm_runtime.types import Step
 
-__all__ = ["ConsoleSink"]
+__all__ = ["ConsoleSink", "visible"]
+
+# C0 and C1 control characters, and those that turn the direction of writing.
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
+
+def visible(text: str) -> str:
+    r"""Make the control characters of foreign text visible: they could drive the terminal.
+
+    Example:
+        >>> visible("red: \x1b[31m")
+        'red: \\x1b[31m'
+    """
+    text = text.replace("\r\n", "\n")
+    return _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
 
 
 class ConsoleSink(Tally):
@@ -26,4 +43,4 @@ def _print_step(number: int, step: Step) -> None:
         parts.append(step.output.rstrip())
     if step.error:
         parts.append(f"ERROR: {step.error}")
-    print("\n".join(parts), file=sys.stderr, flush=True)
+    print(visible("\n".join(parts)), file=sys.stderr, flush=True)

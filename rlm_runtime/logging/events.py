@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["EVENTS", "PAIRS", "SCHEMA_VERSION", "Event", "json_schema"]
+__all__ = ["COMMON", "EVENTS", "PAIRS", "SCHEMA_VERSION", "Event", "json_schema"]
 
 SCHEMA_VERSION = 1
 
@@ -129,7 +129,7 @@ EVENTS: dict[str, dict[str, Any]] = {
 }
 """Event name to its own fields, each with its JSON Schema; all of them are required."""
 
-_COMMON: dict[str, Any] = {
+COMMON: dict[str, Any] = {
     "v": {"const": SCHEMA_VERSION},
     "seq": {**_COUNT, "description": "Dense from 0 within the run."},
     "ts": {
@@ -143,6 +143,7 @@ _COMMON: dict[str, Any] = {
     "span_id": {**_TEXT_OR_NULL, "description": "Same in a start and its end; null when alone."},
     "parent_id": {**_TEXT_OR_NULL, "description": "Span id of what caused it; null at the root."},
 }
+"""The fields that every event has, each with its JSON Schema."""
 
 
 def json_schema() -> dict[str, Any]:
@@ -161,12 +162,12 @@ def json_schema() -> dict[str, Any]:
             "title": name,
             "type": "object",
             "properties": {
-                **_COMMON,
+                **COMMON,
                 **fields,
                 "event": {"const": name},
                 "truncated": {"type": "array", "items": _TEXT},
             },
-            "required": [*_COMMON, *fields],
+            "required": [*COMMON, *fields],
             "additionalProperties": False,
         }
 

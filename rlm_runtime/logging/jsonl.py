@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rlm_runtime.errors import LogFormatError
-from rlm_runtime.logging.events import SCHEMA_VERSION, Event
+from rlm_runtime.logging.events import COMMON, EVENTS, SCHEMA_VERSION, Event
 
 __all__ = ["JsonlSink", "LogReader", "dump_event"]
 
@@ -42,12 +42,14 @@ class JsonlSink:
 
     Example:
         >>> import tempfile
+        >>> from rlm_runtime.logging.stream import EventStream
         >>> path = Path(tempfile.mkdtemp()) / "log.jsonl"
         >>> sink = JsonlSink(path)
-        >>> sink.emit({"v": 1, "seq": 0, "event": "warning"})
-        >>> sink.close()
-        >>> [event["event"] for event in LogReader(path)]
-        ['warning']
+        >>> stream = EventStream("r1", "t1", [sink])
+        >>> stream.emit("warning", None, None, category="disk", message="almost full")
+        >>> stream.close()
+        >>> [event["message"] for event in LogReader(path)]
+        ['almost full']
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -112,6 +114,7 @@ class LogReader:
                     event = self.parse(line, number)
                     if event is None:
                         continue
+                    self._check_fields(event, number)
                     if self._run_id is None or event.get("run_id") == self._run_id:
                         yield event
         except OSError as error:
@@ -149,3 +152,13 @@ class LogReader:
                 f"(this version reads {SCHEMA_VERSION}). Update rlm-runtime."
             )
         return event
+
+    def _check_fields(self, event: Event, number: int) -> None:
+        name = event["event"]
+        own = EVENTS.get(name, {}) if isinstance(name, str) else {}
+        missing = [field for field in (*COMMON, *own) if field not in event]
+        if missing:
+            raise LogFormatError(
+                f"{self.path}, line {number}: the event {name!r} lacks {', '.join(missing)}. "
+                "Was the log written by another program?"
+            )

@@ -55,10 +55,14 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
 
 def _plain_container(value: Any, within: tuple[int, ...]) -> Any:
     if isinstance(value, Mapping):
-        return {
-            key if type(key) is str else _text(key): _plain(item, within)
-            for key, item in value.items()
-        }
+        shown: dict[str, Any] = {}
+        for key, item in value.items():
+            name = key if type(key) is str else _text(key)
+            # {1: …, "1": …} has two keys; JSON would know one.
+            while name in shown:
+                name = f"{name} ({type(key).__name__})"
+            shown[name] = _plain(item, within)
+        return shown
     if isinstance(value, set | frozenset):
         return sorted((_plain(item, within) for item in value), key=_text)
     if isinstance(value, list | tuple):
