@@ -239,3 +239,18 @@ def test_the_log_of_an_answer_is_valid_in_a_process_of_its_own(
     assert json.loads(out)["converged"] is True
     checked = CliRunner().invoke(app, ["log", "validate", str(log)])
     assert checked.exit_code == 0, checked.output
+
+
+def test_commands_to_copy_find_their_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from rlm_runtime.cli.words import command_words
+
+    (tmp_path / "rlm-runtime").touch()
+    monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    assert command_words("rlm-runtime", "log", "a b") == "rlm-runtime log 'a b'"
+    monkeypatch.setenv("PATH", "")
+    assert command_words("rlm-runtime", "log") == f"{tmp_path}/rlm-runtime log"
+    monkeypatch.chdir(tmp_path.parent)
+    assert command_words("rlm-runtime", "log") == f"{tmp_path.name}/rlm-runtime log"
+    assert command_words("nowhere") == "nowhere"

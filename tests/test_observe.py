@@ -316,9 +316,12 @@ def test_reports_of_any_values_arrive_as_json() -> None:
     loop.append(loop)
     with observe("odd", sinks=[seen]) as run:
         run.report(outputs={"set": {2, 1}, "loop": loop, "nan": float("nan"), "raw": b"\xff"})
+        run.report(outputs={"keys": {1: "a", "1": "b"}})
         run.report(metrics={"score": 0.5}, converged=True)
     check_events(seen.events)
     end = seen.events[-1]
+    keys = {"1": "a", "1 (str)": "b"}
+    assert end["outputs"].pop("keys") == keys
     assert end["outputs"] == {"set": [1, 2], "loop": ["<cycle>"], "nan": "nan", "raw": "\\xff"}
     assert end["metrics"]["score"] == 0.5
     assert end["converged"] is True

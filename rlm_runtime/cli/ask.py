@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shlex
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,6 +15,7 @@ from rlm_runtime.cli.output import Page, print_json, warnings_on
 from rlm_runtime.cli.render import StepsView
 from rlm_runtime.cli.run_view import LABEL_WIDTH, settings_words, show_answer, show_totals
 from rlm_runtime.cli.tree import TreeOrder
+from rlm_runtime.cli.words import command_words
 from rlm_runtime.errors import ConfigurationError, RlmError
 from rlm_runtime.logging.events import Event
 
@@ -246,7 +246,7 @@ def _stopped_by_sigterm() -> Iterator[None]:
 
 
 def _show_command(log: Path) -> str:
-    return f"rlm-runtime log show {shlex.quote(str(log))}"
+    return command_words("rlm-runtime", "log", "show", str(log))
 
 
 def _result_json(result: RunResult, log: Path | None) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def _show_mlflow(page: Page, result: RunResult, options: Mapping[str, Any]) -> N
         _fact(page, "", "its trace was not delivered; the warning says why")
     http = uri.startswith(("http://", "https://"))
     page.command(
-        f"open {uri}" if http else f"mlflow ui --backend-store-uri {shlex.quote(uri)}",
+        f"open {uri}" if http else command_words("mlflow", "ui", "--backend-store-uri", uri),
         indent=LABEL_WIDTH,
     )
 

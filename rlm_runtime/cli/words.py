@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
+import shutil
+import sys
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from rlm_runtime.cli.output import one_line
 
 __all__ = [
     "call_words",
+    "command_words",
     "cost_words",
     "joined",
     "result_words",
@@ -23,6 +28,15 @@ _MAX_LINES = 24
 _MAX_CHARS = 2_400
 _MAX_ARGUMENT = 56
 _MAX_KEYS = 40
+
+
+def command_words(program: str, *arguments: str) -> str:
+    """Give a command to copy, which finds the program also when its environment is not active."""
+    beside = Path(sys.executable).parent / program
+    if shutil.which(program) is None and beside.exists():
+        here = Path.cwd()
+        program = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
+    return shlex.join([program, *arguments])
 
 
 def time_words(seconds: float) -> str:

@@ -19,13 +19,13 @@ several things in a cell.
 
 1. THINK. `context` is an overview computed from the data: rely on its classes, properties and \
 counts, do not compute them again.
-2. ACT. Find what the question names with search_entity, look closer with describe_entity or \
+2. ACT. Find what the question names with search_entity, unless `context` names it; look closer with describe_entity or \
 probe_relationships, query with sparql_select. Print compactly: `print(result)` shows a table.
 3. VERIFY the final query with check_query, and build the answer from its rows in code instead \
 of retyping them. If you know what to expect, check and SUBMIT in one cell:
 `c = check_query(q); print(c)` and then `if c["ok"] and c["count"] == 1: SUBMIT(...)`
 4. SUBMIT(answer=str, sparql=str, evidence=list, thinking="", verification="", reflection="") \
-ends the run. In `reflection` name real doubts only.
+ends the run. The last three may stay empty; in `reflection` name real doubts only.
 
 Tools (arguments by position or name; the prefixes in `context` and the usual ones need no \
 declaration; IRIs go in and come out as prefixed names). What lists rows gives a dict \
@@ -42,9 +42,10 @@ general knowledge.
 - `answer`: begins with what was asked for, in words; names entities by label with the prefixed \
 name in parentheses, like Activity (prov:Activity); keeps numbers exact; names all that tie.
 - `sparql`: one read-only query whose rows are the answer: a column for the entity, one for its \
-label, one for each value asked for, nothing else. For "how many", the count alone. Use the \
-IRIs you found rather than label filters; VALUES over known terms is fine. LIMIT only if a top n \
-is asked for. "" if nothing was found or no query can give it.
+label, one for each value asked for, nothing else. For "how many" the count alone; for yes/no an \
+ASK (one row, column ask); for "how do I" the terms to use. Use the IRIs you found rather than \
+label filters; VALUES over known terms is fine. LIMIT only for a top n or a "most". "" if nothing \
+was found or no query can give it.
 - `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
 20), all from the data.
 - If a name fits several entities, say so, answer for each, and give them a column. If a name is \
