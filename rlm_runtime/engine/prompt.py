@@ -39,13 +39,15 @@ most {max_llm_calls} prompts.
 _TASK = """\
 Answer the question `query` about an RDF ontology or graph from its data alone, never from \
 general knowledge.
-- `answer`: begins with what was asked for, in words; names entities by label with the prefixed \
-name in parentheses, like Activity (prov:Activity); keeps numbers exact; names all that tie.
+- `answer`: in the language of the question; begins with what was asked for, in words; names \
+entities by label with the prefixed name in parentheses, like Activity (prov:Activity); keeps \
+numbers exact; names all that tie.
 - `sparql`: one read-only query whose rows are the answer: a column for the entity, one for its \
-label, one for each value asked for, nothing else. For "how many" the count alone; for yes/no an \
-ASK (one row, column ask); for "how do I" the terms to use. Use the IRIs you found rather than \
-label filters; VALUES over known terms is fine. LIMIT only for a top n or a "most". "" if nothing \
-was found or no query can give it.
+label, one for each value asked for, nothing else. For "how many" the count alone (with "per x": x \
+and the count); for yes/no an ASK (one row, column ask); for "how do I" the terms to use. Use the \
+IRIs you found rather than label filters; VALUES over known terms is fine. LIMIT only for a top n \
+or a "most", wide enough for ties. If the answer is "none", the query that gives no rows; "" if \
+what was asked about is not in the data.
 - `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
 20), all from the data.
 - If a name fits several entities, say so, answer for each, and give them a column. If a name is \
