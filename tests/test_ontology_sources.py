@@ -1,7 +1,8 @@
-"""Sources that are no plain files: rdflib graphs, and RDF/XML that attacks memory."""
+"""Sources that are no plain files: rdflib graphs, other prefixes, and files that attack."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,92 @@ def test_an_rdflib_graph_that_is_no_rdf_is_refused() -> None:
     )
     with pytest.raises(OntologyError, match="formulas"):
         open_ontology(rules)
+
+
+_OLD, _NEW = "http://schema.org/", "https://schema.org/"
+
+
+@pytest.mark.parametrize(
+    ("namespaces", "prefixes", "expected"),
+    [
+        ([_OLD], "", _OLD),
+        ([_NEW], "", _NEW),
+        ([_OLD, _NEW], "", _NEW),
+        ([], "", _NEW),
+        ([_OLD], f"@prefix schema: <{_NEW}> .", _NEW),
+        ([_NEW], f"@prefix schema: <{_OLD}> .", _OLD),
+    ],
+)
+def test_schema_stands_for_the_namespace_that_the_data_use(
+    tmp_path: Path, namespaces: list[str], prefixes: str, expected: str
+) -> None:
+    path = tmp_path / "some.ttl"
+    data = "\n".join(f'<http://e/x> <{namespace}name> "X" .' for namespace in namespaces)
+    path.write_text(f'{prefixes}\n{data}\n<http://e/x> <http://e/p> "y" .')
+    with open_ontology(path) as ontology:
+        assert ontology.prefixes["schema"] == expected
+        assert ontology.compact(f"{expected}name") == "schema:name"
+
+
+def test_a_name_of_its_own_for_schema_org_wins(tmp_path: Path) -> None:
+    path = tmp_path / "some.ttl"
+    path.write_text(f"@prefix s: <{_OLD}> .\n<http://e/x> a s:Thing .")
+    with open_ontology(path) as ontology:
+        assert ontology.compact(f"{_OLD}name") == "s:name"
+        assert ontology.expand("schema:name") == f"{_OLD}name"
+
+
+def test_schema_stands_for_what_an_rdflib_graph_uses() -> None:
+    graph = rdflib.Graph().parse(data=f'<http://e/x> <{_OLD}name> "X" .', format="turtle")
+    with open_ontology(graph) as ontology:
+        assert ontology.compact(f"{_OLD}name") == "schema:name"
+
+
+def _nested(depth: int, opening: str, closing: str, before: str = "1") -> str:
+    return f'{{"@context": {{"@vocab": "http://e/"}}, "q": [{before}], "p": ' + (
+        f"{opening * depth}1{closing * depth}}}"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _nested(10_000, '{"p":', "}"),
+        _nested(10_000, '{"p": "}}}}}", "q": ', "}"),
+        _nested(10_000, '{"p": "\\\\\\"}}}}", "q": ', "}"),
+        _nested(10_000, '{"@list": [', "]}"),
+        _nested(10_000, '{"p":', "}", before=", ".join(['"\\\\"'] * 49_999)),
+        _nested(10_000, f'{{"q": {" " * 70}"{"x" * 70}", "p":', "}"),
+    ],
+    ids=["plain", "closed in strings", "behind escapes", "lists", "late", "wide"],
+)
+def test_json_that_is_nested_too_deep_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "deep.jsonld"
+    path.write_text(text)
+    # In a process of its own, which the parser would end.
+    program = (
+        "import sys\n"
+        "from rlm_runtime.errors import OntologyError\n"
+        "from rlm_runtime.ontology import open_ontology\n"
+        "try:\n    open_ontology(sys.argv[1])\n"
+        "except OntologyError as error:\n    print(error)\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert run.returncode == 0, run.stderr
+    assert "nests values deeper than 1000" in run.stdout
+
+
+@pytest.mark.parametrize(
+    "text", ["[[[{{", 'a "[" b', "\\[", '\\"[{', "\\\\", "[" * 3000, "]" * 3000, "\\" * 3000]
+)
+def test_brackets_in_json_strings_are_text(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "some.jsonld"
+    texts = [text + str(i) for i in range(2_000)] + [text * 3]
+    path.write_text(json.dumps({"@context": {"@vocab": "http://e/"}, "p": texts}))
+    with open_ontology(path) as ontology:
+        assert count(ontology) == 2_001
 
 
 def _bomb(levels: int) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.errors import OntologyError, QueryTimeout
 from rlm_runtime.ontology import open_ontology
 from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.ontology.sense_card import make_sense_card
@@ -190,6 +192,63 @@ def test_a_small_card_still_names_the_classes(shop: Ontology) -> None:
 def test_two_cards_are_the_same(prov: Ontology) -> None:
     with open_ontology(PROV) as again:
         assert make_sense_card(prov) == make_sense_card(again)
+
+
+class Counting:
+    """An ontology that counts its queries, and fails in those that hold a word."""
+
+    def __init__(self, ontology: Ontology) -> None:
+        self._ontology = ontology
+        self.queries = 0
+        self.failing = "no such word"
+
+    def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
+        self.queries += 1
+        if self.failing in query:
+            raise QueryTimeout("Too slow.")
+        return self._ontology.select(query, limit=limit, timeout=timeout)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ontology, name)
+
+
+def test_a_card_is_made_once_for_an_ontology_and_a_length(shop: Ontology) -> None:
+    counting = Counting(shop)
+    card = make_sense_card(counting)
+    made = counting.queries
+    assert make_sense_card(counting) == card
+    assert counting.queries - made <= 1
+    assert len(make_sense_card(counting, max_chars=600)) <= 600
+    assert counting.queries > made + 5
+    forgotten = weakref.ref(counting)
+    del counting
+    gc.collect()
+    assert forgotten() is None
+
+
+def test_a_card_that_lacks_something_is_made_anew(shop: Ontology) -> None:
+    counting = Counting(shop)
+    counting.failing = "subClassOf"
+    assert "Not found out" in make_sense_card(counting)
+    counting.failing = "no such word"
+    assert make_sense_card(counting) == make_sense_card(shop)
+
+
+def test_a_card_is_made_for_an_ontology_that_cannot_be_a_key(shop: Ontology) -> None:
+    class Unhashable(Counting):
+        __hash__ = None  # pyright: ignore[reportAssignmentType]
+
+    assert make_sense_card(Unhashable(shop)) == make_sense_card(shop)
+
+
+def test_a_closed_ontology_has_no_card(tmp_path: Path) -> None:
+    path = tmp_path / "shop.ttl"
+    path.write_text(SHOP)
+    ontology = open_ontology(path)
+    make_sense_card(ontology)
+    ontology.close()
+    with pytest.raises(OntologyError, match="closed"):
+        make_sense_card(ontology)
 
 
 def test_too_little_room_is_refused(prov: Ontology) -> None:

@@ -53,12 +53,10 @@ def info(
       rlm-runtime ontology info ontology/prov.ttl
     """
     from rlm_runtime.ontology import open_ontology
-    from rlm_runtime.ontology.card_queries import gather_card_facts
-    from rlm_runtime.ontology.sense_card import make_sense_card
+    from rlm_runtime.ontology.sense_card import read_sense_card
 
     with open_ontology(source) as opened:
-        facts = gather_card_facts(opened, timeout=_SECONDS)
-        card = make_sense_card(opened, max_chars=card_chars)
+        card, facts = read_sense_card(opened, max_chars=card_chars)
         counts = {
             "triples": facts.triples,
             "classes": len(facts.classes),

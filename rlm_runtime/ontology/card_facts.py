@@ -1,12 +1,19 @@
-"""What a sense card says of an ontology, as values."""
+"""What a sense card says of an ontology, as values, and the questions that find it out."""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from rlm_runtime.ontology.protocol import Term
+from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology.labels import labels_of
+from rlm_runtime.ontology.protocol import Ontology, Term
 
-__all__ = ["CardFacts", "PropertyFacts", "Usage"]
+__all__ = ["MAX_ROWS", "Asker", "CardFacts", "PropertyFacts", "Usage"]
+
+MAX_ROWS = 5_000
+"""Rows that one question may have for its answer."""
 
 
 @dataclass
@@ -77,10 +84,11 @@ class CardFacts:
         untyped: Subjects without a class.
         annotated: Predicate that only classes and properties have to the kinds of its values:
             ``class``, ``property``, ``text``, ``iri`` or the prefixed name of a class.
-        naming: (predicate, language or "") to count, for labels; ``commenting`` for comments.
+        naming: Label predicate to language (or "") to count; ``commenting`` for comments.
         labels: Labels of classes and properties that say more than their names.
         namespaces: Namespace to number of subjects.
         missing: What could not be found out, and why.
+        failed: Whether a question failed, so that asking again may find out more.
     """
 
     title: str = ""
@@ -97,13 +105,76 @@ class CardFacts:
     usages: dict[str, list[Usage]] = field(default_factory=dict)
     untyped: int = 0
     annotated: dict[str, list[str]] = field(default_factory=dict)
-    naming: dict[tuple[str, str], int] = field(default_factory=dict)
-    commenting: dict[tuple[str, str], int] = field(default_factory=dict)
+    naming: dict[str, dict[str, int]] = field(default_factory=dict)
+    commenting: dict[str, dict[str, int]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)
     namespaces: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
+    failed: bool = False
 
     @property
     def is_data(self) -> bool:
         """Whether it is instances that count here, rather than a vocabulary's classes."""
         return (self.individuals or 0) >= len(self.classes)
+
+    @property
+    def children(self) -> dict[str, list[str]]:
+        """Class to its direct subclasses."""
+        children: dict[str, list[str]] = {}
+        for child, parents in self.supers.items():
+            for parent in parents:
+                children.setdefault(parent, []).append(child)
+        return children
+
+
+class Asker:
+    """Runs queries within a time for each and a time for all; they never fail, but leave facts out.
+
+    Args:
+        ontology: What to ask.
+        timeout: Seconds for each query; for all together three times that.
+        facts: Their ``missing`` names what a query could not find out, and why.
+    """
+
+    def __init__(self, ontology: Ontology, timeout: float, facts: CardFacts) -> None:
+        self.ontology = ontology
+        self.timeout = timeout
+        self.facts = facts
+        self._until = time.monotonic() + 3 * timeout
+
+    def ask(self, what: str, query: str) -> tuple[tuple[Term | None, ...], ...]:
+        """Give the rows of a query, none when it fails."""
+        left = self._until - time.monotonic()
+        if left <= 0:
+            return self._failed(what, "no time left")
+        timeout = min(self.timeout, left)
+        try:
+            rows = self.ontology.select(query, limit=MAX_ROWS, timeout=timeout)
+        except QueryError as error:
+            return self._failed(what, type(error).__name__)
+        if rows.truncated:
+            self.facts.missing.append(f"{what} beyond {MAX_ROWS} rows")
+        return rows.terms
+
+    def counts(self, what: str, query: str) -> dict[str, int]:
+        """Give the counts ?n by ?k, the highest first, of a query without an order."""
+        rows = self.ask(what, f"{query} ORDER BY DESC(?n) ?k")
+        return {key.value: int(n.value) for key, n in rows if key and n and key.kind != "bnode"}
+
+    def labels(self, iris: Sequence[str]) -> dict[str, str]:
+        """Give the labels that say more than the names, none when the query fails."""
+        try:
+            return labels_of(self.ontology, iris, self.timeout)
+        except QueryError as error:
+            self._failed("labels", type(error).__name__)
+            return {}
+
+    def _failed(self, what: str, why: str) -> tuple[()]:
+        self.facts.missing.append(f"{what} ({why})")
+        self.facts.failed = True
+        return ()
+
+    def number(self, what: str, query: str) -> int | None:
+        """Give the one number of a query, None when it fails."""
+        rows = self.ask(what, query)
+        return int(rows[0][0].value) if rows and rows[0][0] else None

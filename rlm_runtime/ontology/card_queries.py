@@ -4,29 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlm_runtime.errors import QueryError
-from rlm_runtime.ontology.card_asker import MAX_ROWS, META, OWL, RDF, RDFS, Asker
-from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
+from rlm_runtime.ontology.card_facts import MAX_ROWS, Asker, CardFacts, PropertyFacts
 from rlm_runtime.ontology.card_usages import gather_usages
-from rlm_runtime.ontology.labels import NAME_PREDICATES, labels_of, values_clause
+from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Ontology
+from rlm_runtime.ontology.vocabulary import (
+    COMMENT_PREDICATES,
+    DOMAINS,
+    META,
+    NAME_PREDICATES,
+    OR_MEMBER,
+    OWL,
+    RANGES,
+    RDF,
+    RDFS,
+    SKOS,
+    either,
+    language_place,
+)
 
 __all__ = ["gather_card_facts"]
 
-_SKOS_CONCEPT = "http://www.w3.org/2004/02/skos/core#Concept"
-_COMMENTS = (
-    RDFS + "comment",
-    "http://www.w3.org/2004/02/skos/core#definition",
-    "http://purl.org/dc/terms/description",
-    "http://purl.org/dc/elements/1.1/description",
-    "https://schema.org/description",
-    "http://schema.org/description",
-    "http://www.w3.org/2004/02/skos/core#scopeNote",
-    "http://www.w3.org/2004/02/skos/core#note",
-)
+_TEXTS = (*COMMENT_PREDICATES, SKOS + "scopeNote", SKOS + "note")
 _DATASETS = (
     OWL + "Ontology",
-    "http://www.w3.org/2004/02/skos/core#ConceptScheme",
+    SKOS + "ConceptScheme",
     "http://rdfs.org/ns/void#Dataset",
     "http://www.w3.org/ns/dcat#Dataset",
 )
@@ -36,13 +38,6 @@ _PROPERTY_TYPES = {
     OWL + "AnnotationProperty": "annotation",
     RDF + "Property": "rdf:Property",
 }
-# Some vocabularies, as that of schema.org, say in their own words what RDFS calls domain and range.
-_DOMAINS, _RANGES = (
-    (RDFS + name, f"http://schema.org/{name}Includes", f"https://schema.org/{name}Includes")
-    for name in ("domain", "range")
-)
-# A domain or range is a class, or a union of classes.
-_OR_MEMBER = f"(<{OWL}unionOf>/<{RDF}rest>*/<{RDF}first>)?"
 _PAIR = "FILTER(isIRI(?a) && isIRI(?b)) } ORDER BY ?a ?b"
 
 
@@ -67,7 +62,7 @@ def gather_card_facts(ontology: Ontology, *, timeout: float) -> CardFacts:
 
 def _about(asker: Asker) -> None:
     datasets = " ".join(f"<{iri}>" for iri in _DATASETS)
-    texts = (*NAME_PREDICATES, *_COMMENTS)
+    texts = (*NAME_PREDICATES, *_TEXTS)
     rows = asker.ask(
         "its title",
         f"SELECT ?x ?p ?text WHERE {{ VALUES ?type {{ {datasets} }} ?x a ?type ; ?p ?text "
@@ -76,9 +71,9 @@ def _about(asker: Asker) -> None:
     found: dict[str, list[tuple[int, int, str]]] = {"title": [], "comment": []}
     for place, (_, predicate, text) in enumerate(rows):
         if predicate and text:
-            language = {"en": 0, "": 1}.get(text.language.split("-")[0], 2)
             field_name = "title" if predicate.value in NAME_PREDICATES else "comment"
-            found[field_name].append((language, place, " ".join(text.value.split())))
+            said = (language_place(text.language), place, " ".join(text.value.split()))
+            found[field_name].append(said)
     asker.facts.title = min(found["title"], default=(0, 0, ""))[2]
     asker.facts.comment = min(found["comment"], default=(0, 0, ""))[2]
 
@@ -100,7 +95,7 @@ def _sizes(asker: Asker) -> None:
         facts.declared.append("OWL")
     elif any(iri.startswith((RDFS, RDF + "Property")) for iri in types):
         facts.declared.append("RDFS")
-    if _SKOS_CONCEPT in types:
+    if SKOS + "Concept" in types:
         facts.declared.append("SKOS")
     facts.individuals = asker.number(
         "instances",
@@ -154,13 +149,13 @@ def _properties(asker: Asker) -> None:
             found.sorts.append(_PROPERTY_TYPES[sort.value])
     for iri in facts.predicates:
         _property(facts, iri)
-    facts.domain_terms = _in_use(facts, _DOMAINS)
+    facts.domain_terms = _in_use(facts, DOMAINS)
     inverses = _in_use(facts, (OWL + "inverseOf",))
-    member = _OR_MEMBER if _in_use(facts, (OWL + "unionOf",)) else ""
+    member = OR_MEMBER if _in_use(facts, (OWL + "unionOf",)) else ""
     for name, path in (
-        ("domains", _either(facts.domain_terms, member)),
-        ("ranges", _either(_in_use(facts, _RANGES), member)),
-        ("inverses", _either(inverses) and f"{_either(inverses)}|^{_either(inverses)}"),
+        ("domains", either(facts.domain_terms, member)),
+        ("ranges", either(_in_use(facts, RANGES), member)),
+        ("inverses", either(inverses) and f"{either(inverses)}|^{either(inverses)}"),
     ):
         query = f"SELECT DISTINCT ?a ?b WHERE {{ ?a {path} ?b {_PAIR}"
         for a, b in asker.ask(name, query) if path else ():
@@ -174,12 +169,6 @@ def _in_use(facts: CardFacts, iris: Sequence[str]) -> list[str]:
     return [i for i in iris if i in facts.predicates] if facts.predicates else list(iris[:1])
 
 
-def _either(iris: Sequence[str], then: str = "") -> str:
-    """Write a path over any of some predicates, or "" when there are none."""
-    path = "|".join(f"<{iri}>" for iri in iris)
-    return f"({path}){'/' + then if then else ''}" if path else ""
-
-
 def _property(facts: CardFacts, iri: str) -> PropertyFacts | None:
     if iri.startswith(META):
         return None
@@ -188,7 +177,7 @@ def _property(facts: CardFacts, iri: str) -> PropertyFacts | None:
 
 def _names(asker: Asker) -> None:
     facts = asker.facts
-    for target, predicates in ((facts.naming, NAME_PREDICATES), (facts.commenting, _COMMENTS)):
+    for target, predicates in ((facts.naming, NAME_PREDICATES), (facts.commenting, _TEXTS)):
         used = [iri for iri in predicates if iri in facts.predicates]
         if not used:
             continue
@@ -198,10 +187,6 @@ def _names(asker: Asker) -> None:
             "FILTER(isLiteral(?v)) BIND(LCASE(LANG(?v)) AS ?lang) } GROUP BY ?x ?lang",
         ):
             if predicate and count:
-                key = (predicate.value, language.value if language else "")
-                target[key] = target.get(key, 0) + int(count.value)
-    wanted = [*facts.classes, *facts.properties][:500]
-    try:
-        facts.labels = labels_of(asker.ontology, wanted, asker.timeout)
-    except QueryError as error:
-        facts.missing.append(f"labels ({type(error).__name__})")
+                tag = language.value if language else ""
+                target.setdefault(predicate.value, {})[tag] = int(count.value)
+    facts.labels = asker.labels([*facts.classes, *facts.properties][:500])

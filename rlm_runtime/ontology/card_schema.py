@@ -7,13 +7,11 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import NamedTuple
 
-from rlm_runtime.ontology.card_detail import Detail
 from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
-from rlm_runtime.ontology.card_names import CardNames, namespace_of
+from rlm_runtime.ontology.card_lines import CardNames, Detail, namespace_of
+from rlm_runtime.ontology.vocabulary import XSD
 
 __all__ = ["SchemaLines"]
-
-_XSD = "http://www.w3.org/2001/XMLSchema#"
 
 
 class _Group(NamedTuple):
@@ -33,6 +31,7 @@ class SchemaLines:
     def __init__(self, names: CardNames, facts: CardFacts) -> None:
         self._names = names
         self._facts = facts
+        self._children = facts.children
 
     def tree(self, detail: Detail) -> list[str]:
         """Write the class tree, a line for each parent, from the roots down."""
@@ -59,14 +58,6 @@ class SchemaLines:
         alone = [names.full(iri, labels=detail.labels) for iri in self._alone]
         what = "Other classes, without instances" if facts.individuals else "Other classes"
         return lines + names.line(what, alone, detail.names)
-
-    @cached_property
-    def _children(self) -> dict[str, list[str]]:
-        children: dict[str, list[str]] = {}
-        for child, parents in self._facts.supers.items():
-            for parent in parents:
-                children.setdefault(parent, []).append(child)
-        return children
 
     @cached_property
     def _parents(self) -> list[str]:
@@ -199,7 +190,7 @@ class SchemaLines:
 
 
 def _is_datatype(target: tuple[str, ...]) -> bool:
-    return any(iri.startswith(_XSD) for iri in target)
+    return any(iri.startswith(XSD) for iri in target)
 
 
 def _own(facts: CardFacts, iri: str) -> int:

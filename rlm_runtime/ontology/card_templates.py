@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.card_facts import CardFacts, Usage
-from rlm_runtime.ontology.labels import NAME_PREDICATES
 from rlm_runtime.ontology.protocol import Ontology
 from rlm_runtime.ontology.text import words
+from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, OWL
 
 __all__ = ["working_queries"]
 
 _WANTED = 2
 _MAX_TRIED = 8
 _NAME_WORDS = frozenset({"name", "title", "label"})
-_UNION_OF = "http://www.w3.org/2002/07/owl#unionOf"
 _MEMBER = "/(owl:unionOf/rdf:rest*/rdf:first)?"
 
 
@@ -77,6 +75,7 @@ class _Maker:
     def __init__(self, ontology: Ontology, facts: CardFacts) -> None:
         self._compact = ontology.compact
         self._facts = facts
+        self._children = facts.children
         self._parents = Counter(p for supers in facts.supers.values() for p in set(supers))
         self._links = sorted(
             (
@@ -122,7 +121,7 @@ class _Maker:
     def properties(self) -> Iterator[str]:
         """List the properties of the class that is most often a domain."""
         domains = Counter(d for prop in self._facts.properties.values() for d in prop.domains)
-        unions = _UNION_OF in self._facts.predicates
+        unions = OWL + "unionOf" in self._facts.predicates
         for domain in sorted(domains, key=lambda iri: (-domains[iri], iri))[:2]:
             for term in map(self._compact, self._facts.domain_terms):
                 member = _MEMBER if unions and term == "rdfs:domain" else ""
@@ -146,12 +145,10 @@ class _Maker:
     def _with_label(self, pattern: str, then: str = "") -> Iterator[str]:
         """Ask for what the pattern begins with, first with its label, in one language."""
         subject = pattern.split()[0]
-        by_predicate: dict[str, dict[str, int]] = {}
-        for (predicate, language), count in self._facts.naming.items():
-            by_predicate.setdefault(predicate, {})[language] = count
-        if by_predicate:
-            predicate = max(by_predicate, key=lambda iri: (sum(by_predicate[iri].values()), iri))
-            languages = by_predicate[predicate]
+        naming = self._facts.naming
+        if naming:
+            predicate = max(naming, key=lambda iri: (sum(naming[iri].values()), iri))
+            languages = naming[predicate]
             best = max(languages, key=lambda tag: (languages[tag], tag))
             if 2 * languages.get("en", 0) > languages[best]:
                 best = "en"
@@ -172,21 +169,12 @@ class _Maker:
         return f"?x {path} {self._compact(cls)}"
 
     def _count_below(self, parent: str) -> int:
-        children = self._children
         found: set[str] = set()
         level = [parent]
         while level:
-            level = [c for iri in level for c in children.get(iri, ()) if c not in found]
+            level = [c for iri in level for c in self._children.get(iri, ()) if c not in found]
             found.update(level)
         return len(found)
-
-    @cached_property
-    def _children(self) -> dict[str, list[str]]:
-        children: dict[str, list[str]] = {}
-        for child, parents in self._facts.supers.items():
-            for parent in parents:
-                children.setdefault(parent, []).append(child)
-        return children
 
     def _name(self, cls: str) -> Usage | None:
         """Give the predicate that names the instances of a class, in its best language."""

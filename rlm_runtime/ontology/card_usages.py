@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlm_runtime.ontology.card_asker import META, OWL, RDF, RDFS, Asker
-from rlm_runtime.ontology.card_facts import Usage
-from rlm_runtime.ontology.labels import NAME_PREDICATES, values_clause
+from rlm_runtime.ontology.card_facts import Asker, Usage
+from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.terms import kind_of
+from rlm_runtime.ontology.vocabulary import META, NAME_PREDICATES, OWL, RDF, RDFS
 
 __all__ = ["gather_usages"]
 

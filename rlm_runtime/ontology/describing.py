@@ -8,46 +8,35 @@ from typing import TYPE_CHECKING
 
 from rlm_runtime.ontology.protocol import Description, EntityKind, Term
 from rlm_runtime.ontology.query_run import to_term
+from rlm_runtime.ontology.vocabulary import (
+    COMMENT_PREDICATES,
+    DOMAINS,
+    NAME_PREDICATES,
+    OWL,
+    RANGES,
+    RDF,
+    RDFS,
+    SKOS,
+    language_place,
+)
 
 if TYPE_CHECKING:
     from pyoxigraph import NamedNode, Store
 
-__all__ = ["describe_entity", "node", "occurs"]
+__all__ = ["describe_entity", "node", "occurs", "shares"]
 
-_RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-_OWL = "http://www.w3.org/2002/07/owl#"
-_SKOS = "http://www.w3.org/2004/02/skos/core#"
-
-_LABELS = (
-    _SKOS + "prefLabel",
-    _RDFS + "label",
-    "http://purl.org/dc/terms/title",
-    "http://purl.org/dc/elements/1.1/title",
-    "http://xmlns.com/foaf/0.1/name",
-    "https://schema.org/name",
-    "http://schema.org/name",
-)
-_COMMENTS = (
-    _SKOS + "definition",
-    _RDFS + "comment",
-    "http://purl.obolibrary.org/obo/IAO_0000115",
-    "http://purl.org/dc/terms/description",
-    "http://purl.org/dc/elements/1.1/description",
-    "https://schema.org/description",
-    "http://schema.org/description",
-)
 _FIRST = (
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#type",
-    _RDFS + "subClassOf",
-    _RDFS + "subPropertyOf",
-    _RDFS + "domain",
-    _RDFS + "range",
-    _OWL + "inverseOf",
-    _OWL + "equivalentClass",
-    _OWL + "equivalentProperty",
-    _OWL + "disjointWith",
-    _SKOS + "broader",
-    _SKOS + "altLabel",
+    RDF + "type",
+    RDFS + "subClassOf",
+    RDFS + "subPropertyOf",
+    *DOMAINS,
+    *RANGES,
+    OWL + "inverseOf",
+    OWL + "equivalentClass",
+    OWL + "equivalentProperty",
+    OWL + "disjointWith",
+    SKOS + "broader",
+    SKOS + "altLabel",
 )
 
 
@@ -93,10 +82,10 @@ def describe_entity(store: Store, iri: str, kind: EntityKind | None, limit: int)
     outgoing, incoming = _Statements(limit), _Statements(limit)
     for quad in store.quads_for_pattern(term, None, None, DefaultGraph()):
         predicate, value = quad.predicate.value, to_term(quad.object)
-        if predicate in _LABELS and value.kind == "literal":
-            labels.append((_LABELS.index(predicate), value))
-        elif predicate in _COMMENTS and value.kind == "literal":
-            comments.append((_COMMENTS.index(predicate), value))
+        if predicate in NAME_PREDICATES and value.kind == "literal":
+            labels.append((NAME_PREDICATES.index(predicate), value))
+        elif predicate in COMMENT_PREDICATES and value.kind == "literal":
+            comments.append((COMMENT_PREDICATES.index(predicate), value))
         else:
             outgoing.add(predicate, value)
     for quad in store.quads_for_pattern(None, None, term, DefaultGraph()):
@@ -136,24 +125,22 @@ class _Statements:
     def shared_out(self) -> dict[str, tuple[Term, ...]]:
         """Share the places out among predicates: each in turn gets one more."""
         predicates = sorted(self._values, key=_place)
-        shares = _shares([self._counts[predicate] for predicate in predicates], self._limit)
+        dealt = shares([self._counts[predicate] for predicate in predicates], self._limit)
         return {
             predicate: tuple(sorted(self._values[predicate], key=_value_place)[:share])
-            for predicate, share in zip(predicates, shares, strict=True)
+            for predicate, share in zip(predicates, dealt, strict=True)
             if share
         }
 
 
-def _language_place(term: Term) -> int:
-    if term.language == "en":
-        return 0
-    return 1 if term.language.startswith("en-") else 3 if term.language else 2
-
-
 def _preferred(found: list[tuple[int, Term]]) -> tuple[Term, ...]:
-    """Order texts: English, then untagged ones, then the rest, each text once."""
-    ordered = sorted(found, key=lambda item: (_language_place(item[1]), *item))
-    return tuple(dict.fromkeys(term for _, term in ordered))
+    """Order texts by language, then by predicate, each text once."""
+
+    def place(item: tuple[int, Term]) -> tuple[object, ...]:
+        language = item[1].language
+        return language_place(language), language, *item
+
+    return tuple(dict.fromkeys(term for _, term in sorted(found, key=place)))
 
 
 def _place(predicate: str) -> tuple[int, str]:
@@ -163,15 +150,21 @@ def _place(predicate: str) -> tuple[int, str]:
 def _value_place(term: Term) -> tuple[object, ...]:
     # Blank nodes have labels made up anew at each load, which order nothing.
     kinds = ("iri", "literal", "bnode")
-    return kinds.index(term.kind), _language_place(term), *term
+    return kinds.index(term.kind), language_place(term.language), *term
 
 
-def _shares(counts: Sequence[int], places: int) -> list[int]:
-    """Say how many places each gets of those there are."""
-    shares = [0] * len(counts)
-    while places > 0 and any(share < count for share, count in zip(shares, counts, strict=True)):
+def shares(counts: Sequence[int], places: int) -> list[int]:
+    """Deal out places one by one, so that a hub's many edges do not hide the few others.
+
+    Example:
+        >>> shares([10_000, 1, 2], 6)
+        [3, 1, 2]
+    """
+    dealt = [0] * len(counts)
+    left = min(places, sum(counts))
+    while left:
         for i, count in enumerate(counts):
-            if shares[i] < count and places > 0:
-                shares[i] += 1
-                places -= 1
-    return shares
+            if left and dealt[i] < count:
+                dealt[i] += 1
+                left -= 1
+    return dealt

@@ -6,46 +6,31 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rlm_runtime.ontology.protocol import EntityKind
+from rlm_runtime.ontology.vocabulary import (
+    DOMAINS,
+    LABEL_PREDICATES,
+    META,
+    OWL,
+    RANGES,
+    RDF,
+    RDFS,
+)
 
 if TYPE_CHECKING:
     import pyoxigraph
 
-__all__ = ["LABEL_PREDICATES", "Entity", "collect_entities"]
+__all__ = ["Entity", "collect_entities"]
 
-_RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
-_RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-_OWL = "http://www.w3.org/2002/07/owl#"
-_XSD = "http://www.w3.org/2001/XMLSchema#"
-_SKOS = "http://www.w3.org/2004/02/skos/core#"
-_BUILT_IN = (_RDF, _RDFS, _OWL, _XSD)
-
-LABEL_PREDICATES: tuple[str, ...] = (
-    _SKOS + "prefLabel",
-    _RDFS + "label",
-    "http://schema.org/name",
-    "https://schema.org/name",
-    "http://xmlns.com/foaf/0.1/name",
-    "http://purl.org/dc/terms/title",
-    "http://purl.org/dc/elements/1.1/title",
-    _SKOS + "altLabel",
-    "http://schema.org/alternateName",
-    "https://schema.org/alternateName",
-    "http://xmlns.com/foaf/0.1/nick",
-    _SKOS + "notation",
-    _SKOS + "hiddenLabel",
-)
-"""Predicates whose values name an entity, the best to show first."""
-
-_CLASS_TYPES = frozenset({_OWL + "Class", _RDFS + "Class", _OWL + "DeprecatedClass"})
+_CLASS_TYPES = frozenset({OWL + "Class", RDFS + "Class", OWL + "DeprecatedClass"})
 _PROPERTY_TYPES = frozenset(
-    {_RDF + "Property", _OWL + "ObjectProperty", _OWL + "DatatypeProperty"}
-    | {_OWL + "AnnotationProperty", _OWL + "OntologyProperty", _OWL + "FunctionalProperty"}
-    | {_OWL + "InverseFunctionalProperty", _OWL + "TransitiveProperty", _OWL + "DeprecatedProperty"}
-    | {_OWL + "SymmetricProperty", _OWL + "AsymmetricProperty"}
-    | {_OWL + "ReflexiveProperty", _OWL + "IrreflexiveProperty"}
+    {RDF + "Property", OWL + "ObjectProperty", OWL + "DatatypeProperty"}
+    | {OWL + "AnnotationProperty", OWL + "OntologyProperty", OWL + "FunctionalProperty"}
+    | {OWL + "InverseFunctionalProperty", OWL + "TransitiveProperty", OWL + "DeprecatedProperty"}
+    | {OWL + "SymmetricProperty", OWL + "AsymmetricProperty"}
+    | {OWL + "ReflexiveProperty", OWL + "IrreflexiveProperty"}
 )
-_BETWEEN_PROPERTIES = frozenset({_RDFS + "subPropertyOf", _OWL + "inverseOf"})
-_TO_CLASS = frozenset({_RDFS + "domain", _RDFS + "range"})
+_BETWEEN_PROPERTIES = frozenset({RDFS + "subPropertyOf", OWL + "inverseOf"})
+_TO_CLASS = frozenset({*DOMAINS, *RANGES})
 
 
 @dataclass
@@ -88,11 +73,11 @@ class _Pass:
     def link(self, subject: str | None, predicate: str, target: str) -> None:
         """Take a statement whose object is an IRI; the subject is None for a blank node."""
         self.entity(target).uses += 1
-        if predicate == _RDF + "type":
+        if predicate == RDF + "type":
             self.classes.add(target)
             if subject is not None:
                 self._typed(subject, target)
-        elif predicate == _RDFS + "subClassOf":
+        elif predicate == RDFS + "subClassOf":
             self.classes.update(iri for iri in (subject, target) if iri)
         elif predicate in _BETWEEN_PROPERTIES:
             self.properties.update(iri for iri in (subject, target) if iri)
@@ -106,7 +91,7 @@ class _Pass:
             self.declared_classes.add(subject)
         elif target in _PROPERTY_TYPES:
             self.declared_properties.add(subject)
-        if target != _OWL + "NamedIndividual":
+        if target != OWL + "NamedIndividual":
             self.types.setdefault(subject, set()).add(target)
 
     def kind(self, iri: str) -> EntityKind | None:
@@ -152,7 +137,7 @@ def collect_entities(store: pyoxigraph.Store) -> dict[str, Entity]:
     for iri in seen.subjects:
         entity = seen.entity(iri)
         entity.types = tuple(sorted(seen.types.get(iri, ())))
-    for iri in [i for i in seen.entities if i.startswith(_BUILT_IN) and i not in seen.subjects]:
+    for iri in [i for i in seen.entities if i.startswith(META) and i not in seen.subjects]:
         del seen.entities[iri]
     for iri, entity in seen.entities.items():
         entity.kind = seen.kind(iri)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlm_runtime.ontology.entities import LABEL_PREDICATES
 from rlm_runtime.ontology.protocol import Ontology
 from rlm_runtime.ontology.text import local_name, search_key
+from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either, language_place
 
-__all__ = ["NAME_PREDICATES", "labels_of", "values_clause"]
-
-NAME_PREDICATES = LABEL_PREDICATES[:7]
-"""Predicates of names proper, without synonyms and notations."""
+__all__ = ["labels_of", "values_clause"]
 
 
 def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
@@ -27,14 +24,14 @@ def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[s
     """
     if not iris:
         return {}
-    names = "|".join(f"<{iri}>" for iri in NAME_PREDICATES)
-    query = f"SELECT ?x ?label WHERE {{ {values_clause(iris)} ?x {names} ?label }}"
+    pattern = f"?x {either(NAME_PREDICATES)} ?label"
+    query = f"SELECT ?x ?label WHERE {{ {values_clause(iris)} {pattern} }}"
     rows = ontology.select(query, limit=20 * len(iris), timeout=timeout)
     best: dict[str, tuple[int, str]] = {}
     for entity, label in rows.terms:
         if entity and label and label.kind == "literal":
-            place = {"en": 0, "": 1}.get(label.language.split("-")[0], 2)
-            best[entity.value] = min((place, label.value[:80]), best.get(entity.value, (9, "")))
+            found = (language_place(label.language), label.value[:80])
+            best[entity.value] = min(found, best.get(entity.value, found))
     return {
         iri: label
         for iri, (_, label) in best.items()

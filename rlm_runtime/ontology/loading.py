@@ -12,6 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 from rlm_runtime.errors import OntologyError
 from rlm_runtime.ontology.rdf_bytes import RdfBytes, open_rdf
 from rlm_runtime.ontology.rdf_format import Syntax, has_rdf_suffix, syntax_of
+from rlm_runtime.ontology.rdf_json import RdfJson
 from rlm_runtime.ontology.rdf_xml import RdfXml
 
 if TYPE_CHECKING:
@@ -132,6 +133,8 @@ def _read(path: Path, content: RdfBytes, syntax: Syntax, store: Store) -> dict[s
     if syntax == "nquads":
         store.bulk_load(stream, RdfFormat.N_QUADS, lenient=True)
         return {}
+    if syntax == "jsonld":
+        stream = cast(IO[bytes], RdfJson(path, content))
     formats = {"trig": RdfFormat.TRIG, "n3": RdfFormat.N3, "jsonld": RdfFormat.JSON_LD}
     parser: QuadParser = parse(
         stream, formats[syntax], base_iri=base, lenient=True, rename_blank_nodes=True

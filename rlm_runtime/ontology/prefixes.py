@@ -39,7 +39,10 @@ USUAL_PREFIXES: Mapping[str, str] = {
     "obo": "http://purl.obolibrary.org/obo/",
     "oboInOwl": "http://www.geneontology.org/formats/oboInOwl#",
 }
-"""Well-known prefixes, as most data use them; declared in every query that names them."""
+"""Well-known prefixes, as most data use them; declared in every query that names them.
+
+Data that say ``http://schema.org/`` have ``schema:`` for that instead.
+"""
 
 # The characters of SPARQL 1.1 § 19.8, productions 164 (PN_CHARS_BASE) to 167 (PN_CHARS).
 _BASE = (

@@ -129,8 +129,8 @@ class Description:
     Attributes:
         iri: The entity, in full.
         kind: ``class``, ``property`` or ``instance``; None when it is only mentioned.
-        labels: Its labels, as terms.
-        comments: Its definitions and comments, as terms.
+        labels: Its labels, as terms, the best first (in English, if there is one).
+        comments: Its definitions, then its comments, as terms, ordered likewise.
         outgoing: Statements of which it is the subject, labels and comments left out:
             predicate IRI to values.
         incoming: Statements of which it is the object: predicate IRI to subjects.

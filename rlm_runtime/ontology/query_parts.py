@@ -11,11 +11,12 @@ from dataclasses import dataclass
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.prefixes import PrefixMap
-from rlm_runtime.ontology.sparql_tokens import Token, tokens
+from rlm_runtime.ontology.sparql_tokens import Token, closing, tokens
+from rlm_runtime.ontology.vocabulary import RDF
 
 __all__ = ["RDF_TYPE", "Pattern", "QueryParts", "query_parts"]
 
-RDF_TYPE = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#type>"
+RDF_TYPE = f"<{RDF}type>"
 """The predicate written ``a``, as it stands in patterns."""
 
 
@@ -277,11 +278,7 @@ class _Reader:
         self._at = self._closing(self._at) + 1
 
     def _closing(self, opening: int) -> int:
-        """Find the bracket that closes the one at a place."""
-        depth = 0
-        for i in range(opening, len(self._tokens)):
-            if self._tokens[i].kind == "mark":
-                depth += (self._tokens[i].text in "({[") - (self._tokens[i].text in ")}]")
-            if depth == 0:
-                return i
-        raise _Beyond
+        end = closing(self._tokens, opening)
+        if end is None:
+            raise _Beyond
+        return end

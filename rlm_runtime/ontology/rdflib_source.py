@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rlm_runtime.errors import OntologyError
 from rlm_runtime.ontology.loading import Loaded, merge_named_graphs
+from rlm_runtime.ontology.prefixes import USUAL_PREFIXES
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -40,7 +41,8 @@ def load_graph(graph: Graph) -> Loaded:
     usual = dict(Graph().namespaces())
     bound = {prefix: str(namespace) for prefix, namespace in graph.namespaces()}
     own = {prefix: iri for prefix, iri in bound.items() if str(usual.get(prefix)) != iri}
-    return Loaded(store, {**own, **bound})
+    rest = {prefix: iri for prefix, iri in bound.items() if prefix not in USUAL_PREFIXES}
+    return Loaded(store, {**own, **rest})
 
 
 def graph_name(graph: Graph) -> str:

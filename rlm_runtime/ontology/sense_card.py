@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections import Counter
+from collections.abc import Sequence
+from functools import cached_property
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
-from rlm_runtime.ontology.card_detail import Detail, less_and_less
-from rlm_runtime.ontology.card_lines import Card
+from rlm_runtime.ontology.card_facts import CardFacts
+from rlm_runtime.ontology.card_lines import (
+    CardNames,
+    Detail,
+    InstanceLines,
+    less_and_less,
+    namespace_of,
+)
 from rlm_runtime.ontology.card_queries import gather_card_facts
+from rlm_runtime.ontology.card_schema import SchemaLines
 from rlm_runtime.ontology.card_templates import working_queries
 from rlm_runtime.ontology.protocol import Ontology
 
-__all__ = ["make_sense_card"]
+__all__ = ["SenseCard", "make_sense_card", "read_sense_card"]
 
 _LEAST = 300
 _QUERY_TIMEOUT = 10.0
+_USUAL = ("rdf", "rdfs", "owl", "xsd", "skos")
+_SORTS = ("object", "datatype", "annotation", "rdf:Property")
+
+_made: WeakKeyDictionary[Ontology, dict[int, SenseCard]] = WeakKeyDictionary()
+
+
+class SenseCard(NamedTuple):
+    """A sense card and what it is made from."""
+
+    text: str
+    facts: CardFacts
 
 
 def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
@@ -22,7 +45,8 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
     Everything is found by queries, and two calls give the same text. When there is too much for
     ``max_chars``, descriptions and examples go first, then ranges and inverses, then predicates
     and classes from the rarest on; the card says how many were left out. No line is cut in the
-    middle.
+    middle. A whole card is kept for as long as the ontology is; one for which a query
+    failed, as after a time-out, is made anew.
 
     Args:
         ontology: Local or remote.
@@ -39,11 +63,32 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
         ...     "1 triples" in make_sense_card(ontology)
         True
     """
+    return read_sense_card(ontology, max_chars=max_chars).text
+
+
+def read_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> SenseCard:
+    """Give the text of ``make_sense_card`` with the facts behind it, which must not be changed."""
     if max_chars < _LEAST:
         raise ValueError(f"max_chars must be at least {_LEAST}, not {max_chars}.")
+    try:
+        cards = _made.setdefault(ontology, {})
+    except TypeError:
+        # It has no hash, or no place for weak references.
+        cards = {}
+    if max_chars in cards:
+        # A closed ontology has no card either, and says so.
+        ontology.select("ASK {}")
+        return cards[max_chars]
     facts = gather_card_facts(ontology, timeout=_QUERY_TIMEOUT)
     queries = working_queries(ontology, facts, timeout=_QUERY_TIMEOUT)
-    card = Card(ontology, facts, queries)
+    made = SenseCard(_fitted(_Card(ontology, facts, queries), max_chars), facts)
+    if not facts.failed:
+        cards[max_chars] = made
+    return made
+
+
+def _fitted(card: _Card, max_chars: int) -> str:
+    """Write a card in as much detail as fits."""
     steps = list(less_and_less())
 
     def fits(detail: Detail) -> bool:
@@ -57,3 +102,115 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
     while len("\n".join(lines)) > max_chars - 2:
         lines.pop()
     return "\n".join([*lines, "…"])
+
+
+class _Card:
+    """Writes one card at any level of detail.
+
+    Args:
+        ontology: Gives its name and the prefixed names.
+        facts: What to say.
+        queries: Queries that are known to run and to find something.
+    """
+
+    def __init__(self, ontology: Ontology, facts: CardFacts, queries: Sequence[str]) -> None:
+        self._ontology = ontology
+        self._facts = facts
+        names = (CardNames(ontology, facts), CardNames(ontology, facts, self._main_namespace()))
+        self._ways = [
+            (each, InstanceLines(each, facts), SchemaLines(each, facts)) for each in names
+        ]
+        self._queries = queries
+
+    def lines(self, detail: Detail) -> list[str]:
+        """Write the whole card."""
+        names, instances, schema = self._ways[detail.bare]
+        lines = [
+            *self._head(detail),
+            *names.legend,
+            *instances.lines(detail),
+            *schema.tree(detail),
+            *schema.properties(detail),
+        ]
+        queries = self._queries[: detail.queries]
+        if queries:
+            lines += ["Queries that run as they are:", *queries]
+        if self._facts.missing:
+            lines.append(f"Not found out: {', '.join(dict.fromkeys(self._facts.missing))}.")
+        return lines
+
+    def _main_namespace(self) -> str:
+        """Give the namespace of most classes and properties."""
+        iris = (*self._facts.classes, *self._facts.properties)
+        counts = Counter(namespace_of(iri) for iri in iris)
+        return max(counts, key=lambda namespace: (counts[namespace], namespace), default="")
+
+    def _head(self, detail: Detail) -> list[str]:
+        facts = self._facts
+        comment, room = facts.comment, detail.comment
+        if len(comment) > room:
+            comment = f"{comment[:room].rsplit(' ', 1)[0]} …" if room else ""
+        about = ". ".join(text.rstrip(".") for text in (facts.title, comment) if text)
+        about += "" if about.endswith("…") or not about else "."
+        sort = " and ".join(facts.declared) or "RDF without a declared schema"
+        triples = "uncounted" if facts.triples is None else f"{facts.triples:,}"
+        instances = "uncounted" if facts.individuals is None else f"{facts.individuals:,}"
+        instances = "no" if instances == "0" else instances
+        size = (
+            f"{sort}; {triples} triples, {len(facts.classes):,} classes, "
+            f"{len(facts.properties):,} properties{self._sorts}, {instances} instances."
+        )
+        name = self._ontology.name
+        comments = f" Comments: {self._texts(facts.commenting)}." if facts.commenting else ""
+        return [
+            *([f"{name}: {about}", size] if about else [f"{name}: {size}"]),
+            self._prefixes(detail.prefixes),
+            f"Labels: {self._texts(facts.naming) or 'none'}.{comments}",
+        ]
+
+    @cached_property
+    def _sorts(self) -> str:
+        """Count the properties by what they are declared as; some are several things."""
+        counts = Counter(sort for p in self._facts.properties.values() for sort in p.sorts)
+        parts = [f"{counts[sort]:,} {sort}" for sort in _SORTS if counts[sort]]
+        bare = sum(not p.sorts for p in self._facts.properties.values())
+        if not parts:
+            return ""
+        return f" ({', '.join([*parts, *([f'{bare:,} undeclared'] if bare else [])])})"
+
+    def _prefixes(self, most: int) -> str:
+        """Name the prefixes in use with their namespaces, and namespaces that have none."""
+        own, bare, prefix_of = self._namespaces
+        usual = [p for p in _USUAL if p in self._ontology.prefixes]
+        parts = [f"{prefix_of[n]}: <{n}>" for n in own[:most]]
+        parts += [f"no prefix for <{n}>" for n in bare[: max(most - len(parts), 1)]]
+        left = len(own) + len(bare) - len(parts)
+        more = f"; {left} more" if left else ""
+        return f"Prefixes (predeclared): {', '.join([*parts, *usual])}{more}."
+
+    @cached_property
+    def _namespaces(self) -> tuple[list[str], list[str], dict[str, str]]:
+        """Give the namespaces in use that have a prefix, those without, and the prefixes."""
+        uses = Counter(self._facts.namespaces)
+        uses.update(namespace_of(i) for i in (*self._facts.classes, *self._facts.properties))
+        prefix_of = {namespace: p for p, namespace in self._ontology.prefixes.items()}
+        ranked = sorted(uses, key=lambda namespace: (-uses[namespace], namespace))
+        # One or two names, as the ontology itself and its title, are not worth a namespace.
+        ranked = [n for n in ranked if uses[n] > 2 or 20 * uses[n] > uses[ranked[0]]]
+        own = [n for n in ranked if n in prefix_of and prefix_of[n] not in _USUAL]
+        return own, [n for n in ranked if n not in prefix_of and uses[n] > 2], prefix_of
+
+    def _texts(self, counts: dict[str, dict[str, int]]) -> str:
+        """Write label or comment predicates with their counts by language."""
+        totals = {predicate: sum(languages.values()) for predicate, languages in counts.items()}
+        parts = []
+        for predicate in sorted(totals, key=lambda iri: (-totals[iri], iri)):
+            # The odd title of the ontology itself is not how its entities are named.
+            if totals[predicate] * 20 < max(totals.values()):
+                break
+            named = {tag or "untagged": count for tag, count in counts[predicate].items()}
+            ranked = sorted(named.items(), key=lambda item: (-item[1], item[0]))
+            told = ", ".join(f"{language} {count:,}" for language, count in ranked[:4])
+            more = f", {len(ranked) - 4} more" if len(ranked) > 4 else ""
+            parts.append(f"{self._ontology.compact(predicate)} ({told}{more})")
+        return ", ".join(parts[:3])

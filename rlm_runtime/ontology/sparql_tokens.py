@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.prefixes import LOCAL_NAME, NAME_CHARS, PREFIX_NAME, WORD_CHARS
 
-__all__ = ["Token", "excerpt", "position", "tokens"]
+__all__ = ["Token", "closing", "excerpt", "position", "tokens"]
 
 TokenKind = Literal["iri", "name", "var", "string", "number", "bnode", "tag", "word", "mark"]
 
@@ -67,6 +68,17 @@ def tokens(query: str) -> list[Token]:
             found.append(Token(kind, part[0], at))  # pyright: ignore[reportArgumentType]
         at = part.end()
     return found
+
+
+def closing(found: Sequence[Token], opening: int) -> int | None:
+    """Find the bracket that closes the one at a place; None when there is none."""
+    depth = 0
+    for i in range(opening, len(found)):
+        if found[i].kind == "mark":
+            depth += (found[i].text in "({[") - (found[i].text in ")}]")
+        if depth == 0:
+            return i
+    return None
 
 
 def position(query: str, offset: int) -> tuple[int, int]:

@@ -6,11 +6,10 @@ import json
 from collections.abc import Callable
 
 from rlm_runtime.ontology.protocol import Term
+from rlm_runtime.ontology.vocabulary import RDF, XSD
 
 __all__ = ["in_sparql", "kind_of"]
 
-_XSD = "http://www.w3.org/2001/XMLSchema#"
-_RDF_LANGSTRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
 _MAX_TEXT = 60
 
 
@@ -29,13 +28,13 @@ def kind_of(term: Term, compact: Callable[[str], str]) -> str:
         return term.kind
     if term.language:
         return f"string@{term.language}"
-    if term.datatype in ("", _XSD + "string", _RDF_LANGSTRING):
+    if term.datatype in ("", XSD + "string", RDF + "langString"):
         return "string"
-    if not term.datatype.startswith(_XSD):
+    if not term.datatype.startswith(XSD):
         return compact(term.datatype)
     value = term.plain
     is_integer = isinstance(value, int) and not isinstance(value, bool)
-    return "integer" if is_integer else term.datatype.removeprefix(_XSD)
+    return "integer" if is_integer else term.datatype.removeprefix(XSD)
 
 
 def in_sparql(term: Term, compact: Callable[[str], str], *, longest: int = _MAX_TEXT) -> str:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from rlm_runtime.ontology.protocol import Ontology
+from rlm_runtime.ontology.vocabulary import RDF
 from rlm_runtime.tools.values import cell
 
 __all__ = ["blank_nodes"]
 
-_RDF_FIRST = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#first>"
-_RDF_REST = "<http://www.w3.org/1999/02/22-rdf-syntax-ns#rest>"
+_FIRST = f"<{RDF}first>"
+_REST = f"<{RDF}rest>"
 
 
 def blank_nodes(ontology: Ontology, iri: str, timeout: float) -> dict[str, str]:
@@ -19,11 +20,11 @@ def blank_nodes(ontology: Ontology, iri: str, timeout: float) -> dict[str, str]:
     """
     start = f"<{iri}> ?link ?b FILTER(isBlank(?b))"
     # The number of cells still to come puts the items of a list in their order.
-    item = f"{_RDF_REST}* ?cell . ?cell {_RDF_FIRST} ?o ; {_RDF_REST}* ?tail"
+    item = f"{_REST}* ?cell . ?cell {_FIRST} ?o ; {_REST}* ?tail"
     parts: dict[str, dict[str, list[str]]] = {}
     for pattern in (
         "?b ?p ?o FILTER(!isBlank(?o) && !STRENDS(STR(?p), '#type'))",
-        f"?b ?p ?list . ?list {item} FILTER(?p != {_RDF_REST})",
+        f"?b ?p ?list . ?list {item} FILTER(?p != {_REST})",
         f"?b {item}",
     ):
         query = (

@@ -7,38 +7,30 @@ from typing import Any
 
 from rlm_runtime.ontology.labels import labels_of
 from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
+from rlm_runtime.ontology.vocabulary import DOMAINS, OR_MEMBER, OWL, RANGES, RDF, RDFS, either
 from rlm_runtime.tools.blank_nodes import blank_nodes
 from rlm_runtime.tools.relationships import links
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 
 __all__ = ["entity_report"]
 
-_TYPE = "http://www.w3.org/1999/02/22-rdf-syntax-ns#type"
-_RDFS = "http://www.w3.org/2000/01/rdf-schema#"
-_SUBCLASS = _RDFS + "subClassOf"
-_INVERSE = "http://www.w3.org/2002/07/owl#inverseOf"
+_TYPE = RDF + "type"
+_SUBCLASS = RDFS + "subClassOf"
+_INVERSE = OWL + "inverseOf"
 # Statements that are told under names of their own, by the kind of the entity.
 _TOLD_OUT = {
     "class": frozenset({_TYPE, _SUBCLASS}),
-    "property": frozenset(
-        {_TYPE, _INVERSE, *(_RDFS + name for name in ("subPropertyOf", "domain", "range"))}
-    ),
+    "property": frozenset({_TYPE, _INVERSE, RDFS + "subPropertyOf", *DOMAINS, *RANGES}),
 }
 # The heads of lists are blank nodes, which tell nothing.
-_FIRST = "http://www.w3.org/1999/02/22-rdf-syntax-ns#first"
+_FIRST = RDF + "first"
 _TOLD_IN = {
-    "class": frozenset({_FIRST, _TYPE, _SUBCLASS, _RDFS + "domain", _RDFS + "range"}),
-    "property": frozenset({_FIRST, _INVERSE, _RDFS + "subPropertyOf"}),
+    "class": frozenset({_FIRST, _TYPE, _SUBCLASS, *DOMAINS, *RANGES}),
+    "property": frozenset({_FIRST, _INVERSE, RDFS + "subPropertyOf"}),
 }
-_DEFINED_BY = _RDFS + "isDefinedBy"
+_DEFINED_BY = RDFS + "isDefinedBy"
 _MAX_LABELS = 10
-# A domain or range is a class, or a union of classes.
-_OR_MEMBER = "(owl:unionOf/rdf:rest*/rdf:first)?"
-_PREFIXES = (
-    "PREFIX owl: <http://www.w3.org/2002/07/owl#> "
-    "PREFIX rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> "
-    f"PREFIX rdfs: <{_RDFS}> "
-)
+_PREFIXES = f"PREFIX owl: <{OWL}> PREFIX rdf: <{RDF}> PREFIX rdfs: <{RDFS}> "
 
 
 def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> dict[str, Any]:
@@ -57,7 +49,9 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         ``inherits_from`` (class to how many), ``range_of``, ``instances``,
         ``instances_with_subclasses``, ``example_instances``, ``instance_predicates``; of a
         property ``superproperties``, ``subproperties``, ``domain``, ``range``, ``inverse``,
-        ``statements``, ``examples``. Then ``properties`` and ``used_by``
+        ``statements``, ``examples``; ``domain_includes_of``, ``range_includes_of``,
+        ``domain_includes`` and ``range_includes`` are what schema.org's predicates of these
+        names say. Then ``properties`` and ``used_by``
         (predicate to values), ``used_by_counts`` where those are cut, ``kinds`` of the properties'
         values, ``labels`` of the entities named that have one worth telling, ``truncated`` and
         ``note``.
@@ -149,16 +143,15 @@ class _Asked:
 
 
 def _head(ontology: Ontology, said: Description, blanks: Mapping[str, str]) -> dict[str, Any]:
-    labels, comments = _english_first(said.labels), _english_first(said.comments)
     return {
         "iri": ontology.compact(said.iri),
         "kind": said.kind or "only mentioned",
-        "label": cell(ontology, labels[0]) if labels else None,
+        "label": cell(ontology, said.labels[0]) if said.labels else None,
         "other_labels": [
             f"{cell(ontology, t)}{f'@{t.language}' if t.language else ''}"
-            for t in labels[1 : _MAX_LABELS + 1]
+            for t in said.labels[1 : _MAX_LABELS + 1]
         ],
-        "comment": cell(ontology, comments[0]) if comments else None,
+        "comment": cell(ontology, said.comments[0]) if said.comments else None,
         "types": _texts(ontology, said.outgoing.get(_TYPE, ()), blanks),
     }
 
@@ -168,18 +161,21 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
     direct = asked.count(f"?x a {this}")
     below = asked.count(f"?x a/rdfs:subClassOf* {this}", "DISTINCT ?x")
     own: dict[str, list[str]] = {}
+    included: dict[str, list[str]] = {}
     inherited: dict[str, list[str]] = {}
     sources: dict[str, set[str]] = {}
-    for prop, domain, target in asked.terms(
-        f"SELECT DISTINCT ?p ?d ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
-        f"?p rdfs:domain/{_OR_MEMBER} ?d FILTER(isIRI(?p)) "
-        f"OPTIONAL {{ ?p rdfs:range/{_OR_MEMBER} ?r FILTER(isIRI(?r)) }} }} "
+    for prop, domain, strict, target in asked.terms(
+        f"SELECT DISTINCT ?p ?d ?strict ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
+        f"?p {either(DOMAINS, OR_MEMBER)} ?d FILTER(isIRI(?p)) "
+        "BIND(EXISTS { ?p rdfs:domain ?any } AS ?strict) "
+        f"OPTIONAL {{ ?p {either(RANGES, OR_MEMBER)} ?r FILTER(isIRI(?r)) }} }} "
         f"ORDER BY (?d != {this}) ?p ?r",
         4 * asked.limit,
     ):
         if prop and domain:
             is_own = f"<{domain.value}>" == this
-            ranges = (own if is_own else inherited).setdefault(compact(prop.value), [])
+            of_this = own if strict and strict.plain else included
+            ranges = (of_this if is_own else inherited).setdefault(compact(prop.value), [])
             ranges.extend([compact(target.value)] if target else [])
             if not is_own:
                 sources.setdefault(compact(domain.value), set()).add(prop.value)
@@ -191,9 +187,15 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
         "superclasses": _texts(asked.ontology, said.outgoing.get(_SUBCLASS, ()), blanks),
         "subclasses": asked.iris(f"?x rdfs:subClassOf {this}"),
         "domain_of": {prop: _union(ranges) for prop, ranges in own.items()},
+        "domain_includes_of": {prop: _union(ranges) for prop, ranges in included.items()},
         "inherits_from": {domain: len(props) for domain, props in sources.items()},
-        "inherits": {p: _union(ranges) for p, ranges in inherited.items() if p not in own},
-        "range_of": asked.iris(f"?x rdfs:range/{_OR_MEMBER} {this}"),
+        "inherits": {
+            prop: _union(ranges)
+            for prop, ranges in inherited.items()
+            if prop not in own and prop not in included
+        },
+        "range_of": asked.iris(f"?x {either(RANGES[:1], OR_MEMBER)} {this}"),
+        "range_includes_of": asked.iris(f"?x {either(RANGES[1:])} {this}"),
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
         "example_instances": asked.iris(f"?x a {this}", "LIMIT 3"),
@@ -207,8 +209,10 @@ def _of_property(asked: _Asked) -> dict[str, Any]:
     return {
         "superproperties": asked.iris(f"{this} rdfs:subPropertyOf ?x"),
         "subproperties": asked.iris(f"?x rdfs:subPropertyOf {this}"),
-        "domain": asked.iris(f"{this} rdfs:domain/{_OR_MEMBER} ?x"),
-        "range": asked.iris(f"{this} rdfs:range/{_OR_MEMBER} ?x"),
+        "domain": asked.iris(f"{this} {either(DOMAINS[:1], OR_MEMBER)} ?x"),
+        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x"),
+        "range": asked.iris(f"{this} {either(RANGES[:1], OR_MEMBER)} ?x"),
+        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x"),
         "inverse": asked.iris(f"{this} owl:inverseOf|^owl:inverseOf ?x"),
         "statements": asked.count(f"?x {this} ?y"),
         "examples": [
@@ -220,13 +224,6 @@ def _of_property(asked: _Asked) -> dict[str, Any]:
 
 def _union(ranges: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(ranges)) or "any"
-
-
-def _english_first(terms: Iterable[Term]) -> list[Term]:
-    order = {"en": 0, "": 1}
-    return sorted(
-        terms, key=lambda t: (order.get(t.language.split("-")[0], 2), t.language, t.value)
-    )
 
 
 def _texts(ontology: Ontology, terms: Iterable[Term], blanks: Mapping[str, str]) -> list[Plain]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rlm_runtime.ontology.sparql_tokens import Token, tokens
+from rlm_runtime.ontology.sparql_tokens import Token, closing, tokens
 
 __all__ = ["QueryText", "read_query_text", "with_longer_limit", "with_sort_values"]
 
@@ -139,21 +139,12 @@ def _order_keys(query: str, found: list[Token], i: int) -> tuple[str, ...]:
         if token.text != "(" and not call:
             break
         opening = i if token.text == "(" else i + 1
-        closing = _closing(found, opening)
+        end = closing(found, opening)
+        if end is None:
+            break
         first = found[opening if descending else i]
-        inside = found[opening + 1 : closing]
+        inside = found[opening + 1 : end]
         lone = len(inside) == 1 and inside[0].kind == "var" and first.text == "("
-        end = found[closing].start + 1
-        keys.append(inside[0].text if lone else query[first.start : end])
-        i = closing + 1
+        keys.append(inside[0].text if lone else query[first.start : found[end].start + 1])
+        i = end + 1
     return tuple(keys)
-
-
-def _closing(found: list[Token], opening: int) -> int:
-    depth = 0
-    for i in range(opening, len(found)):
-        if found[i].kind == "mark":
-            depth += (found[i].text == "(") - (found[i].text == ")")
-        if depth == 0:
-            return i
-    return len(found) - 1

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rlm_runtime.ontology.describing import shares
 from rlm_runtime.ontology.labels import labels_of, values_clause
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
@@ -59,8 +60,8 @@ def links(
         rows = ontology.select(query, limit=_MAX_PREDICATES, timeout=timeout).rows
         counts += [(side, str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
     found = []
-    shares = _shares([count for _, _, count in counts], limit)
-    for (side, predicate, count), share in zip(counts, shares, strict=True):
+    dealt = shares([count for _, _, count in counts], limit)
+    for (side, predicate, count), share in zip(counts, dealt, strict=True):
         pattern = _pattern(iri, f"<{predicate}>", side)
         query = f"SELECT ?other WHERE {{ {pattern} }} ORDER BY ?other LIMIT {share}"
         terms = ontology.select(query, limit=share, timeout=timeout).terms if share else ()
@@ -147,20 +148,3 @@ def _how_to_get_more(predicate: str | None, limit: int) -> str:
 
 def _pattern(iri: str, predicate: str, side: str) -> str:
     return f"<{iri}> {predicate} ?other" if side == "out" else f"?other {predicate} <{iri}>"
-
-
-def _shares(counts: Sequence[int], limit: int) -> list[int]:
-    """Deal out the limit one by one, so that a hub's many edges do not hide the few others.
-
-    Example:
-        >>> _shares([10_000, 1, 2], 6)
-        [3, 1, 2]
-    """
-    shares = [0] * len(counts)
-    left = min(limit, sum(counts))
-    while left:
-        for i, count in enumerate(counts):
-            if left and shares[i] < count:
-                shares[i] += 1
-                left -= 1
-    return shares

@@ -10,13 +10,14 @@ from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.ontology.query_parts import RDF_TYPE, Pattern, query_parts
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.text import local_name
+from rlm_runtime.ontology.vocabulary import RDFS
 from rlm_runtime.tools.values import occurs, suggestions
 
 __all__ = ["why_empty"]
 
 _BUDGET = 4.0
 _MAX_PATTERNS = 12
-_SUBCLASS = "<http://www.w3.org/2000/01/rdf-schema#subClassOf>"
+_SUBCLASS = f"<{RDFS}subClassOf>"
 _IRI = re.compile(r"<([^<>\s]*)>")
 
 

@@ -1,0 +1,79 @@
+"""describe_entity tells what an entity is before it tells anything else, in every vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from rlm_runtime.ontology import open_ontology
+from rlm_runtime.tools import make_ontology_tools
+from tests.support.shop import Tools
+
+HEAD = """
+@prefix ex: <http://e/> .
+@prefix owl: <http://www.w3.org/2002/07/owl#> .
+@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix skos: <http://www.w3.org/2004/02/skos/core#> .
+@prefix dcterms: <http://purl.org/dc/terms/> .
+"""
+INCLUDES = """
+@prefix s: <{namespace}> .
+ex:Work a rdfs:Class . ex:Book a rdfs:Class ; rdfs:subClassOf ex:Work . ex:Person a rdfs:Class .
+ex:author a rdf:Property ; s:domainIncludes ex:Book, ex:Film ; s:rangeIncludes ex:Person, ex:Firm .
+ex:about a rdf:Property ; s:domainIncludes ex:Work .
+ex:isbn a rdf:Property ; rdfs:domain ex:Book .
+ex:owner a rdf:Property ; rdfs:domain [ owl:unionOf (ex:Book ex:Film) ] ; rdfs:range ex:Person .
+"""
+
+
+@contextmanager
+def tools_for(folder: Path, turtle: str) -> Iterator[Tools]:
+    path = folder / "some.ttl"
+    path.write_text(HEAD + turtle)
+    with open_ontology(path) as ontology:
+        yield make_ontology_tools(ontology)
+
+
+def test_a_definition_comes_before_other_texts(tmp_path: Path) -> None:
+    with tools_for(
+        tmp_path,
+        """ex:a a owl:Class ; rdfs:comment "A comment."@en ; dcterms:description "About it."@en ;
+          skos:definition "What it is."@en, "Was es ist."@de ; skos:scopeNote "A note."@en .
+        ex:b a owl:Class ; dcterms:description "About it."@en ; rdfs:comment "What it is."@en .
+        ex:c a owl:Class ; skos:definition "Was es ist."@de ; rdfs:comment "What it is."@en .
+        ex:d a owl:Class ; skos:note "A note." .""",
+    ) as tools:
+        for name in ("ex:a", "ex:b", "ex:c"):
+            assert tools["describe_entity"](name)["comment"] == "What it is."
+        said = tools["describe_entity"]("ex:a")
+        assert said["properties"] == {"skos:scopeNote": ["A note."]}
+        said = tools["describe_entity"]("ex:d")
+        assert "comment" not in said
+        assert said["properties"] == {"skos:note": ["A note."]}
+
+
+@pytest.mark.parametrize("namespace", ["http://schema.org/", "https://schema.org/"])
+def test_what_a_domain_or_range_includes_is_told_by_its_name(
+    tmp_path: Path, namespace: str
+) -> None:
+    with tools_for(tmp_path, INCLUDES.format(namespace=namespace)) as tools:
+        author = tools["describe_entity"]("ex:author")
+        assert author["domain_includes"] == ["ex:Book", "ex:Film"]
+        assert author["range_includes"] == ["ex:Firm", "ex:Person"]
+        assert author.keys().isdisjoint({"domain", "range", "properties"})
+        owner = tools["describe_entity"]("ex:owner")
+        assert (owner["domain"], owner["range"]) == (["ex:Book", "ex:Film"], ["ex:Person"])
+        assert owner.keys().isdisjoint({"domain_includes", "range_includes"})
+        book = tools["describe_entity"]("ex:Book")
+        assert book["domain_includes_of"] == {"ex:author": "ex:Firm or ex:Person"}
+        assert book["domain_of"] == {"ex:isbn": "any", "ex:owner": "ex:Person"}
+        assert book["inherits"] == {"ex:about": "any"}
+        assert book["inherits_from"] == {"ex:Work": 1}
+        assert "used_by" not in book
+        person = tools["describe_entity"]("ex:Person")
+        assert person["range_of"] == ["ex:owner"]
+        assert person["range_includes_of"] == ["ex:author"]
