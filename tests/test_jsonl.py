@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -27,9 +28,17 @@ json_values = st.recursive(
 
 def event(seq: int, **more: object) -> dict:
     return {
-        **{"v": 1, "seq": seq, "ts": "2026-01-01T00:00:00.000000Z", "event": "warning"},
-        **{"run_id": "r", "trajectory_id": "r", "span_id": None, "parent_id": None},
-        **{"category": "test", "message": "", **more},
+        "v": 1,
+        "seq": seq,
+        "ts": "2026-01-01T00:00:00.000000Z",
+        "event": "warning",
+        "run_id": "r",
+        "trajectory_id": "r",
+        "span_id": None,
+        "parent_id": None,
+        "category": "test",
+        "message": "",
+        **more,
     }
 
 
@@ -62,16 +71,39 @@ def test_a_torn_last_line_is_skipped_and_reported(
     path = tmp_path_factory.mktemp("log") / "log.jsonl"
     sink = JsonlSink(path)
     for n in range(3):
-        sink.emit(event(n, text="x" * 100))
+        sink.emit(event(n, params={"text": {"x": "x" * 100}}))
     sink.close()
     whole = path.read_bytes()
     path.write_bytes(whole[:-cut])
     reader = LogReader(path)
     kept = list(reader)
-    lines = whole[:-cut].split(b"\n")
-    complete = sum(line.endswith(b"}") for line in lines)
-    assert [e["seq"] for e in kept] == list(range(complete))
-    assert reader.torn == ([len(lines)] if lines[-1] and not lines[-1].endswith(b"}") else [])
+    *complete, rest = whole[:-cut].split(b"\n")
+    # Only its line break may be missing from a last line that counts.
+    complete += [rest] if whole[-cut:] == b"\n" else []
+    assert [e["seq"] for e in kept] == list(range(len(complete)))
+    assert reader.torn == ([len(complete) + 1] if rest and rest not in complete else [])
+
+
+def test_a_line_cut_short_by_a_full_disk_spoils_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    sink = JsonlSink(path)
+    sink.emit(event(0))
+    size = path.stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Beyond this size the system refuses to write, as on a full disk.
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 50, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            sink.emit(event(1, text="x" * 500))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, ignored)
+    sink.emit(event(2))
+    sink.close()
+    reader = LogReader(path)
+    assert [e["seq"] for e in reader] == [0, 2]
+    assert reader.torn == [2]
 
 
 def test_a_new_run_begins_on_its_own_line_behind_a_torn_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import threading
 import warnings
 from pathlib import Path
@@ -144,22 +145,39 @@ def test_an_interrupted_program_is_recorded_as_killed(stop: type[BaseException])
 
 
 def test_as_a_decorator_each_call_is_a_run() -> None:
-    seen = Collected()
+    made: list[Collected] = []
 
-    @observe("decorated", sinks=[seen])
+    def sink() -> Collected:
+        made.append(Collected())
+        return made[-1]
+
+    @observe("decorated", sinks=[sink])
     def double(number: int) -> int:
         """Double it."""
         return 2 * number
 
     assert [double(1), double(2)] == [2, 4]
     assert double.__doc__ == "Double it."
-    assert len({e["run_id"] for e in seen.named("run_start")}) == 2
+    first, second = made
+    assert first.events[0]["run_id"] != second.events[0]["run_id"]
+    assert first.closed == second.closed == 1
+
+
+def test_what_cannot_be_decorated_is_refused_at_once() -> None:
+    def numbers():
+        yield 1
+
+    with pytest.raises(TypeError, match="generator"):
+        observe("generator")(numbers)
+    for one_run in ({"run_id": "x"}, {"sinks": [Collected()]}):
+        with pytest.raises(TypeError, match="serves one run"):
+            observe("twice", **one_run)(len)
 
 
 def test_async_programs_are_recorded_alike() -> None:
     seen = Collected()
 
-    @observe("async", sinks=[seen])
+    @observe("async", sinks=[lambda: seen])
     async def ask(question: str) -> str:
         predict = dspy.Predict("question -> answer")
         return (await predict.acall(question=question)).answer
@@ -214,18 +232,97 @@ def test_adapters_are_recorded_when_asked_for() -> None:
     assert [e["operation"] for e in seen.named("adapter_start")] == ["format", "parse"]
 
 
-def test_secrets_of_an_lm_stay_out_of_its_parameters() -> None:
+def test_secrets_of_an_lm_stay_out_of_the_records() -> None:
     seen = Collected()
     lm = ScriptedLM(answer("42"))
-    lm.kwargs |= {"api_key": "sk-1", "extra_headers": {"Authorization": "x"}, "max_tokens": 9}
-    with observe("secret", sinks=[seen]) as run, dspy.context(lm=lm):
-        run.stream.emit("warning", None, None, category="test", message="no call is needed")
-        from rlm_runtime.logging.lm_calls import call_params
+    lm.kwargs |= {"extra_body": {"api_key": "sk-1", "seed": 7}, "note": "https://me:sk-2@host/v1"}
+    with (
+        # The scripted LM cannot send these on; what was asked of it is recorded all the same.
+        pytest.raises(dspy.LMError),
+        observe("secret", sinks=[seen]),
+        dspy.context(lm=lm),
+    ):
+        predict = dspy.Predict("question -> answer")
+        predict(question="?", config={"auth_token": "sk-3", "temperature": 0.5})
+    (call,) = seen.named("lm_start")
+    assert call["params"] == {
+        "extra_body": {"seed": 7},
+        "note": "https://host/v1",
+        "temperature": 0.5,
+    }
+    assert "sk-" not in str(seen.events)
 
-        assert call_params(lm, {"kwargs": {"temperature": 0.5, "auth_token": "t"}}) == {
-            "max_tokens": 9,
-            "temperature": 0.5,
-        }
+
+def test_usage_is_counted_where_the_user_keeps_no_history() -> None:
+    with dspy.context(lm=ScriptedLM(answer("42")), disable_history=True), observe("quiet") as run:
+        dspy.Predict("question -> answer")(question="?")
+    assert run.usage.total.total_tokens > 0
+
+
+def test_run_end_is_the_last_event_also_with_stragglers() -> None:
+    seen = Collected()
+    go_on, done = threading.Event(), threading.Event()
+
+    def late(prompt: str) -> str:
+        assert go_on.wait(30)
+        return answer("late")
+
+    with observe("stragglers", sinks=[seen]), dspy.context(lm=ScriptedLM(late)):
+        context = contextvars.copy_context()
+
+        def work() -> None:
+            context.run(dspy.Predict("question -> answer"), question="?")
+            done.set()
+
+        threading.Thread(target=work).start()
+        while not seen.named("lm_start"):
+            threading.Event().wait(0.01)
+    go_on.set()
+    assert done.wait(30)
+    assert seen.events[-1]["event"] == "run_end"
+
+
+def test_a_sink_that_runs_dspy_itself_does_not_hang() -> None:
+    class Judge(Collected):
+        def emit(self, event: dict) -> None:
+            super().emit(event)
+            if event["event"] == "lm_end":
+                dspy.Predict("question -> answer")(question="Was it good?")
+
+    judge = Judge()
+    with dspy.context(lm=ScriptedLM(answer("42"))), observe("judged", sinks=[judge]):
+        dspy.Predict("question -> answer")(question="?")
+    check_events(judge.events)
+    assert len(judge.named("lm_start")) == 1
+
+
+def test_a_recursive_tool_is_recorded_at_every_level() -> None:
+    def countdown(n: int) -> int:
+        return 0 if n == 0 else tool(n=n - 1)
+
+    tool = dspy.Tool(countdown)
+    seen = Collected()
+    with observe("recursive", sinks=[seen]):
+        tool(n=3)
+    check_events(seen.events)
+    assert [event["args"]["n"] for event in seen.named("tool_start")] == [3, 2, 1, 0]
+
+
+def test_a_generator_read_from_another_context_is_recorded_whole() -> None:
+    seen = Collected()
+
+    def stream():
+        with observe("stream", sinks=[seen]):
+            yield 1
+            yield 2
+
+    async def main() -> list[int]:
+        reader = stream()
+        return [await asyncio.to_thread(next, reader, 0) for _ in range(3)]
+
+    assert asyncio.run(main()) == [1, 2, 0]
+    check_events(seen.events)
+    assert seen.closed == 1
 
 
 def test_the_users_callbacks_and_settings_stay_as_they_were() -> None:
@@ -317,11 +414,13 @@ def test_reports_of_any_values_arrive_as_json() -> None:
     with observe("odd", sinks=[seen]) as run:
         run.report(outputs={"set": {2, 1}, "loop": loop, "nan": float("nan"), "raw": b"\xff"})
         run.report(outputs={"keys": {1: "a", "1": "b"}})
-        run.report(metrics={"score": 0.5}, converged=True)
+        run.report(metrics={"score": 0.5, "bad": float("nan")}, converged=True)
     check_events(seen.events)
     end = seen.events[-1]
     keys = {"1": "a", "1 (str)": "b"}
     assert end["outputs"].pop("keys") == keys
     assert end["outputs"] == {"set": [1, 2], "loop": ["<cycle>"], "nan": "nan", "raw": "\\xff"}
     assert end["metrics"]["score"] == 0.5
+    assert "bad" not in end["metrics"]
+    assert "'bad' is left out" in seen.named("warning")[0]["message"]
     assert end["converged"] is True

@@ -58,18 +58,21 @@ class JsonlSink:
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0)
         self._descriptor: int | None = os.open(self.path, flags, 0o644)
         # A log whose last writer was killed in mid-line must not swallow our first event.
-        if _ends_torn(self.path):
-            os.write(self._descriptor, b"\n")
+        self._torn = _ends_torn(self.path)
 
     def emit(self, event: Event) -> None:
         """Write one event."""
         if self._descriptor is None:
-            return
+            raise ValueError(f"The log {self.path} was closed; a JsonlSink serves one run.")
         data = dump_event(event).encode() + b"\n"
+        if self._torn:
+            data = b"\n" + data
+        # Until all of it is written; a full disk can cut a line short, and raises at the next try.
+        self._torn = True
         written = os.write(self._descriptor, data)
         while written < len(data):
-            # A full disk or a signal can cut a write short; the rest must follow.
             written += os.write(self._descriptor, data[written:])
+        self._torn = False
 
     def close(self) -> None:
         """Close the file; calling it again does nothing."""
@@ -134,7 +137,7 @@ class LogReader:
         try:
             event = json.loads(line)
         except ValueError as error:
-            if line.lstrip().startswith(b"{") and not line.rstrip().endswith(b"}"):
+            if not line.endswith(b"\n") or line.startswith(b'{"v":'):
                 self.torn.append(number)
                 return None
             raise LogFormatError(

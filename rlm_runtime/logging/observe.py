@@ -6,6 +6,7 @@ import asyncio
 import functools
 import importlib.metadata
 import inspect
+import math
 import platform
 import time
 import uuid
@@ -41,23 +42,33 @@ class ObservedRun:
         root_id: Span id of the run itself.
         stream: The run's events; ``stream.emit`` adds one.
         duration: Seconds from start to end; 0.0 while it goes on.
-        mlflow_run_id: The MLflow run, once it is known; else None.
-        trace_id: The MLflow trace, once it was delivered; else None.
     """
 
-    def __init__(self, run_id: str, trajectory_id: str, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self, run_id: str, trajectory_id: str, sinks: Sequence[Sink], mlflow_sink: Any = None
+    ) -> None:
         self.run_id = run_id
         self.trajectory_id = trajectory_id
         self.root_id = uuid.uuid4().hex
         self.tally = Tally()
-        self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks])
+        self._mlflow = mlflow_sink
+        also = [mlflow_sink] if mlflow_sink is not None else []
+        self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks, *also])
         self.duration = 0.0
-        self.mlflow_run_id: str | None = None
-        self.trace_id: str | None = None
         self._started = time.perf_counter_ns()
         self._report: dict[str, Any] = {"stop_reason": None, "converged": None}
         self._outputs: dict[str, Any] = {}
         self._metrics: dict[str, float] = {}
+
+    @property
+    def mlflow_run_id(self) -> str | None:
+        """The MLflow run, as soon as it is known; else None."""
+        return self._mlflow.mlflow_run_id if self._mlflow is not None else None
+
+    @property
+    def trace_id(self) -> str | None:
+        """The MLflow trace, once it is delivered; else None."""
+        return self._mlflow.trace_id if self._mlflow is not None else None
 
     @property
     def usage(self) -> Usage:
@@ -81,12 +92,19 @@ class ObservedRun:
 
         Args:
             outputs: Named results; any Python values.
-            metrics: Named numbers, beside those that are counted anyway.
+            metrics: Named numbers, beside those that are counted anyway. What is no finite
+                number becomes a ``warning`` event instead.
             stop_reason: Why it ended.
             converged: Whether it reached an answer.
         """
         self._outputs.update(plain(outputs or {}))
-        self._metrics.update(metrics or {})
+        for name, value in (metrics or {}).items():
+            number = quietly(lambda value=value: float(value), float("nan"))
+            if math.isfinite(number):
+                self._metrics[str(name)] = number
+            else:
+                message = f"The metric {name!r} is left out: {value!r} is no finite number."
+                self.stream.emit("warning", None, self.root_id, category="metric", message=message)
         given = {"stop_reason": stop_reason, "converged": converged}
         self._report.update({key: value for key, value in given.items() if value is not None})
 
@@ -120,6 +138,9 @@ class ObservedRun:
 
 
 def _attach(error: BaseException, steps: list[Step], run_id: str) -> None:
+    # In nested runs the innermost tells the most.
+    if hasattr(error, "run_id"):
+        return
     error.trajectory = steps  # pyright: ignore[reportAttributeAccessIssue]
     error.run_id = run_id  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -147,15 +168,18 @@ class observe:
         run_id: Identifies the run for ever; default: a new UUID in hex.
         trajectory_id: Groups runs that belong together; default: the run id.
         log_path: JSONL file to append the events to.
-        log_llm_calls: False leaves prompts and completions out of all records.
+        log_llm_calls: False leaves out the messages and completions of LM calls, which is most
+            of a log. Inputs and outputs of modules, cells and tools stay.
         log_adapters: True records how adapters format and parse, too.
         enable_mlflow: True makes an MLflow run with a trace.
         mlflow_experiment: Name of the experiment; default: MLflow's own default.
         mlflow_run_name: Name of the MLflow run; default: made from ``name`` and the run id.
         mlflow_tracking_uri: The store; default: as MLflow resolves it.
         mlflow_timeout: The longest wait for delivery at the end, in seconds.
+        mlflow_parent_run_id: MLflow run to be nested in; default: the caller's active run.
         callbacks: More DSPy callbacks for the block.
-        sinks: More sinks; each is closed at the end.
+        sinks: More sinks, each closed at the end. A sink serves one run: to decorate a function,
+            give callables that make one.
         verbose: True prints each step to stderr.
 
     Raises:
@@ -187,55 +211,58 @@ class observe:
         mlflow_run_name: str | None = None,
         mlflow_tracking_uri: str | None = None,
         mlflow_timeout: float = 10.0,
+        mlflow_parent_run_id: str | None = None,
         callbacks: Sequence[Any] = (),
-        sinks: Sequence[Sink] = (),
+        sinks: Sequence[Sink | Callable[[], Sink]] = (),
         verbose: bool = False,
     ) -> None:
         self._options = {key: value for key, value in locals().items() if key != "self"}
-        self._entered: tuple[ObservedRun, ExitStack, Any] | None = None
+        self._entered: tuple[ObservedRun, ExitStack] | None = None
 
     def __enter__(self) -> ObservedRun:
         if self._entered is not None:
             raise RuntimeError("This observe() is recording already; make a new one for each run.")
         options = self._options
         run_id = options["run_id"] or uuid.uuid4().hex
-        mlflow_sink = _open_mlflow_sink(options) if options["enable_mlflow"] else None
-        sinks = [*options["sinks"]]
+        fields = {
+            "program": options["name"],
+            "query": options["query"],
+            "ontology": options["ontology"],
+            "params": plain(dict(options["params"] or {})),
+            "tags": {str(key): str(value) for key, value in dict(options["tags"] or {}).items()},
+            "versions": _versions(),
+        }
+        sinks = [sink if hasattr(sink, "emit") else sink() for sink in options["sinks"]]
         if options["log_path"] is not None:
             sinks.append(_open_log(options["log_path"]))
         if options["verbose"]:
             sinks.append(ConsoleSink())
-        if mlflow_sink is not None:
-            sinks.append(mlflow_sink)
-        run = ObservedRun(run_id, options["trajectory_id"] or run_id, sinks)
+        mlflow_sink = _open_mlflow_sink(options) if options["enable_mlflow"] else None
+        run = ObservedRun(run_id, options["trajectory_id"] or run_id, sinks, mlflow_sink)
         recorder = Recorder(
             run.stream,
             run.root_id,
             log_llm_calls=options["log_llm_calls"],
             log_adapters=options["log_adapters"],
         )
-        kept = [
+        in_force = dspy.settings.get("callbacks", [])
+        callbacks = [
             callback
-            for callback in dspy.settings.get("callbacks", [])
+            for callback in in_force
             # The run has a trace of its own; MLflow's live one would double it.
             if not (options["enable_mlflow"] and _is_autolog(callback))
         ]
-        stack = ExitStack()
-        stack.enter_context(
-            dspy.context(
-                callbacks=[*kept, *options["callbacks"], recorder],
-                caller_modules=[recorder.history, *(dspy.settings.caller_modules or [])],
+        callbacks += [callback for callback in options["callbacks"] if callback not in in_force]
+        with ExitStack() as stack:
+            stack.enter_context(
+                dspy.context(
+                    callbacks=[*callbacks, recorder],
+                    caller_modules=[recorder.history, *(dspy.settings.caller_modules or [])],
+                    **_history_settings(),
+                )
             )
-        )
-        run.begin(
-            program=options["name"],
-            query=options["query"],
-            ontology=options["ontology"],
-            params=plain(options["params"] or {}),
-            tags={str(key): str(value) for key, value in (options["tags"] or {}).items()},
-            versions=_versions(),
-        )
-        self._entered = (run, stack, mlflow_sink)
+            run.begin(**fields)
+            self._entered = (run, stack.pop_all())
         return run
 
     def __exit__(
@@ -244,9 +271,12 @@ class observe:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        run, mlflow_sink = self._end(error)
-        run.stream.close()
-        _adopt(run, mlflow_sink)
+        run, stack = self._leave()
+        try:
+            run.end(error)
+            run.stream.close()
+        finally:
+            _restore(stack)
 
     async def __aenter__(self) -> ObservedRun:
         return self.__enter__()
@@ -257,23 +287,37 @@ class observe:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        run, mlflow_sink = self._end(error)
-        # Sinks may wait for a server; the event loop must not.
-        await asyncio.to_thread(run.stream.close)
-        _adopt(run, mlflow_sink)
+        run, stack = self._leave()
+        try:
+            run.end(error)
+            # Sinks may wait for a server; the event loop must not.
+            await asyncio.to_thread(run.stream.close)
+        finally:
+            _restore(stack)
 
-    def _end(self, error: BaseException | None) -> tuple[ObservedRun, Any]:
+    def _leave(self) -> tuple[ObservedRun, ExitStack]:
         if self._entered is None:
             raise RuntimeError("This observe() was never entered.")
-        run, stack, mlflow_sink = self._entered
-        self._entered = None
-        stack.close()
-        run.end(error)
-        return run, mlflow_sink
+        entered, self._entered = self._entered, None
+        return entered
 
     def __call__(self, function: F) -> F:
-        """Decorate a function: each of its calls becomes a run of its own."""
+        """Decorate a function: each of its calls becomes a run of its own.
+
+        Raises:
+            TypeError: The function is a generator, which does its work after it returns; or
+                ``run_id`` or a sink was given, which belong to one run.
+        """
         options = self._options
+        if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+            raise TypeError(
+                "observe() cannot decorate a generator. Use `with observe(...)` where it is read."
+            )
+        if options["run_id"] or any(hasattr(sink, "emit") for sink in options["sinks"]):
+            raise TypeError(
+                "A run_id or a sink serves one run, and each call of a decorated function is one. "
+                "Leave run_id= out, and give sinks= callables that make a sink."
+            )
 
         if inspect.iscoroutinefunction(function):
 
@@ -292,10 +336,20 @@ class observe:
         return cast(F, recorded)
 
 
-def _adopt(run: ObservedRun, mlflow_sink: Any) -> None:
-    if mlflow_sink is not None:
-        run.mlflow_run_id = mlflow_sink.mlflow_run_id
-        run.trace_id = mlflow_sink.trace_id
+def _restore(stack: ExitStack) -> None:
+    """Put DSPy's settings back, unless the block ends in another context than it began in.
+
+    A generator that is read from several threads does that; the settings of its first context
+    end with it, and Python refuses to touch them from here.
+    """
+    quietly(stack.close, None)
+
+
+def _history_settings() -> dict[str, Any]:
+    """Keep as little of DSPy's history as usage and cost need, where the user wants none."""
+    if dspy.settings.disable_history or dspy.settings.max_history_size == 0:
+        return {"disable_history": False, "max_history_size": 1}
+    return {}
 
 
 def _is_autolog(callback: Any) -> bool:
@@ -320,6 +374,7 @@ def _open_mlflow_sink(options: Mapping[str, Any]) -> Any:
         run_name=options["mlflow_run_name"],
         tracking_uri=options["mlflow_tracking_uri"],
         timeout=options["mlflow_timeout"],
+        parent_run_id=options["mlflow_parent_run_id"],
     )
 
 

@@ -9,15 +9,25 @@ import traceback
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import dspy
 from dspy.primitives.code_interpreter import FinalOutput
 from dspy.primitives.facade import SHIM_SETUP
 from dspy.utils.callback import BaseCallback
 from dspy.utils.callback_context import ACTIVE_CALL_ID
 
 from rlm_runtime.guard import quietly, shielded
-from rlm_runtime.logging.lm_calls import LmHistory, call_messages, call_params, call_result
+from rlm_runtime.logging.lm_calls import (
+    LmHistory,
+    call_messages,
+    call_params,
+    call_result,
+    without_secrets,
+)
 from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.stream import EventStream
+
+# A decorator of DSPy's hides from type checkers that it is a class.
+_RLM: type = dspy.RLM  # pyright: ignore[reportAssignmentType]
 
 __all__ = ["Recorder", "error_fields"]
 
@@ -49,7 +59,7 @@ class Recorder(BaseCallback):
     Args:
         stream: Where the events go.
         root_id: Span id of the run; the parent of whatever has no parent of its own.
-        log_llm_calls: False leaves prompts and completions out (tokens and times stay).
+        log_llm_calls: False leaves out the messages and completions of LM calls.
         log_adapters: True records adapter events too.
     """
 
@@ -130,12 +140,15 @@ class Recorder(BaseCallback):
             arguments = dict(inputs.get("kwargs") or {})
             if inputs.get("args"):
                 arguments["args"] = inputs["args"]
+            if "config" in arguments:
+                arguments["config"] = without_secrets(plain(arguments["config"]))
             signature = getattr(instance, "signature", None)
             self._start(
                 "module",
                 call_id,
                 instance,
-                name=type(instance).__name__,
+                # A subclass of RLM has an RLM's turns, too.
+                name="RLM" if isinstance(instance, _RLM) else type(instance).__name__,
                 signature=getattr(signature, "signature", None),
                 inputs=plain(arguments),
             )
@@ -240,8 +253,15 @@ class Recorder(BaseCallback):
             parent = self._parent()
             with self._lock:
                 outer = self._open.get(parent)
-            if outer is not None and outer.kind == "tool" and outer.name == name:
-                # The sandbox has announced this very call already.
+                announced = (
+                    outer is not None
+                    and outer.kind == "tool"
+                    and outer.name == name
+                    and not isinstance(outer.instance, dspy.Tool)
+                    and parent not in self._alias.values()
+                )
+            if announced:
+                # The sandbox has told of this very call already.
                 self._stands_for(call_id, parent)
                 return
             arguments = inputs.get("kwargs", inputs)

@@ -60,12 +60,18 @@ class EventStream:
         self.run_id = run_id
         self.trajectory_id = trajectory_id
         self._sinks = list(sinks)
-        self._lock = threading.Lock()
+        # Re-entrant: a sink that runs DSPy itself must not hang the program.
+        self._lock = threading.RLock()
+        self._handing_out = False
         self._seq = 0
+        self._ended = False
         self._closed = False
 
     def emit(self, event: str, span_id: str | None, parent_id: str | None, **fields: Any) -> None:
-        """Send an event to every sink; after ``close`` events are dropped.
+        """Send an event to every sink.
+
+        What comes after ``run_end`` is dropped, and so is what a sink itself causes: neither is
+        part of the run.
 
         Args:
             event: Its name, one of ``EVENTS``.
@@ -74,9 +80,9 @@ class EventStream:
             **fields: The event's own fields, all of them plain JSON values.
         """
         with self._lock:
-            # A thread that outlives its run (a straggler of a pool) must not write behind run_end.
-            if self._closed:
+            if self._ended or self._closed or self._handing_out:
                 return
+            self._ended = event == "run_end"
             record: Event = {
                 "v": SCHEMA_VERSION,
                 "seq": self._seq,
@@ -89,9 +95,13 @@ class EventStream:
                 **fields,
             }
             self._seq += 1
-            for sink in self._sinks:
-                with shielded(f"record events with {type(sink).__name__}"):
-                    sink.emit(record)
+            self._handing_out = True
+            try:
+                for sink in self._sinks:
+                    with shielded(f"record events with {type(sink).__name__}"):
+                        sink.emit(record)
+            finally:
+                self._handing_out = False
 
     def close(self) -> None:
         """Close every sink; calling it again does nothing."""

@@ -34,8 +34,9 @@ class Tally:
         self._counts: Counter[str] = Counter()
         self._usage: dict[str, ModelUsage] = {}
         self._models: dict[str, str] = {}
-        self._code: dict[str, str] = {}
-        self._reasoning = ""
+        # By the span that a turn and its cell share as parent: RLMs may run side by side.
+        self._reasoning: dict[str | None, str] = {}
+        self._code: dict[str, tuple[str, str]] = {}
         self._turns = 0
 
     @property
@@ -92,7 +93,7 @@ class Tally:
         outputs = event["outputs"]
         if isinstance(outputs, dict) and isinstance(outputs.get("code"), str):
             self._turns += 1
-            self._reasoning = str(outputs.get("reasoning") or "")
+            self._reasoning[event["parent_id"]] = str(outputs.get("reasoning") or "")
 
     def _on_lm_start(self, event: Event) -> None:
         self._models[event["span_id"]] = event["model"]
@@ -112,16 +113,16 @@ class Tally:
         )
 
     def _on_code_start(self, event: Event) -> None:
-        self._code[event["span_id"]] = event["code"]
+        reasoning = self._reasoning.pop(event["parent_id"], "")
+        self._code[event["span_id"]] = (reasoning, event["code"])
 
     def _on_code_end(self, event: Event) -> Step | None:
         error = event["error"]
         self._counts["code_errors"] += error is not None
-        code = self._code.pop(event["span_id"], None)
-        if code is None:
+        begun = self._code.pop(event["span_id"], None)
+        if begun is None:
             return None
-        step = Step(self._reasoning, code, event["stdout"], error["message"] if error else None)
-        self._reasoning = ""
+        step = Step(*begun, event["stdout"], error["message"] if error else None)
         self._steps.append(step)
         return step
 

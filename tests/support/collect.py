@@ -21,12 +21,14 @@ def check_events(events: list[Event]) -> None:
     for number, event in enumerate(events):
         _validators()[event["event"]].validate(event)
         assert event["seq"] == number
+        assert event["parent_id"] is None or event["parent_id"] in open_spans
         kind, _, edge = event["event"].rpartition("_")
         if edge == "start":
             assert event["span_id"] not in open_spans
             open_spans[event["span_id"]] = kind
         elif edge == "end":
             assert open_spans.pop(event["span_id"]) == kind
+    assert events[-1]["event"] == "run_end"
     assert not open_spans, f"never ended: {open_spans}"
     assert {event["run_id"] for event in events} == {events[0]["run_id"]}
 
