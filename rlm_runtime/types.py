@@ -72,7 +72,7 @@ class Step:
         reasoning: The model's text before the code.
         code: The Python cell.
         output: What the cell printed, whole, also when it failed.
-        error: The error that ended the cell, with its traceback, or None.
+        error: The error that ended the cell, with its line, or None.
     """
 
     reasoning: str

@@ -198,7 +198,7 @@ def test_a_refusal_is_a_result(prov: Any, reply: str) -> None:
 def test_prose_without_code_is_asked_for_code_once(prov: Any) -> None:
     lm = ScriptedLM("The answer is Agent.", SUBMIT)
     assert run_dspy_rlm("?", prov, model=lm).converged
-    assert "held no code cell" in lm.prompts[1]
+    assert "held no Python cell" in lm.prompts[1]
 
 
 def test_code_in_a_plain_fence_is_understood(prov: Any) -> None:
@@ -242,10 +242,108 @@ def test_sub_models_are_told_apart(prov: Any) -> None:
 
 def test_the_async_twin_gives_the_same_and_leaves_the_loop_free(prov: Any) -> None:
     async def main() -> list[RunResult]:
-        runs = (arun_dspy_rlm("Which agents?", prov, model=ScriptedLM(SUBMIT)) for _ in range(3))
+        asked, go_on = threading.Event(), threading.Event()
+
+        def slow(prompt: str) -> str:
+            asked.set()
+            assert go_on.wait(30)
+            return SUBMIT
+
+        runs = [
+            asyncio.create_task(arun_dspy_rlm("Which agents?", prov, model=ScriptedLM(slow)))
+            for _ in range(3)
+        ]
+        # The loop must be free to get here while the LM is being waited for.
+        assert await asyncio.to_thread(asked.wait, 30)
+        go_on.set()
         return await asyncio.gather(*runs)
 
     assert [result.answer for result in asyncio.run(main())] == ["Three classes."] * 3
+
+
+def test_a_program_called_async_stops_when_cancelled(prov: Any) -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def slow(prompt: str) -> str:
+        asked.set()
+        assert go_on.wait(30)
+        return cell("print('more')")
+
+    lm = ScriptedLM(slow)
+
+    async def main() -> None:
+        program = OntologyRLM(prov)
+        with dspy.context(lm=lm):
+            task = asyncio.create_task(program.acall(query="?"))
+            await asyncio.to_thread(asked.wait, 30)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        go_on.set()
+
+    asyncio.run(main())
+    for thread in threading.enumerate():
+        if thread.name == "rlm-program":
+            thread.join(30)
+    assert len(lm.prompts) == 1
+
+
+def test_an_lm_call_that_hangs_is_left_behind_when_the_time_is_over(prov: Any) -> None:
+    go_on = threading.Event()
+
+    def hang(prompt: str) -> str:
+        go_on.wait(60)
+        return SUBMIT
+
+    result = ask(prov, hang, timeout=0.5)
+    go_on.set()
+    assert result.stop_reason == "budget"
+    assert result.duration < 30
+
+
+def test_a_foreign_fence_is_asked_for_python(prov: Any) -> None:
+    lm = ScriptedLM(
+        "[[ ## reasoning ## ]]\nQuery.\n\n[[ ## code ## ]]\n```sparql\nASK {}\n```", SUBMIT
+    )
+    result = run_dspy_rlm("?", prov, model=lm)
+    assert result.converged
+    assert "held no Python cell" in lm.prompts[1]
+    assert len(result.trajectory) == result.iteration_count == 1
+
+
+def test_an_ontology_that_breaks_after_the_answer_loses_no_answer(
+    prov: Any, swallowing: None
+) -> None:
+    class Breaking:
+        broken = False
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(prov, name)
+
+        def select(self, *args: Any, **kwargs: Any) -> Any:
+            if self.broken:
+                raise ConnectionError("gone")
+            return prov.select(*args, **kwargs)
+
+        def break_down(self, prompt: str) -> str:
+            self.broken = True
+            return cell("SUBMIT(answer='Paid for.', evidence=['prov:Agent'])")
+
+    ontology = Breaking()
+    with pytest.warns(match="check the answer"):
+        result = ask(ontology, ontology.break_down)
+    assert result.answer == "Paid for."
+    assert "gone" in str(result.grounding.sparql_error)
+
+
+@pytest.mark.filterwarnings("ignore::rlm_runtime.interpreter.factory.UnsandboxedWarning")
+def test_the_prompt_holds_for_an_interpreter_without_our_help(prov: Any) -> None:
+    code = (
+        "print(search_entity('agent', 3)['rows'][0]['iri'])\n"
+        "SUBMIT(answer='One.', sparql='', evidence=[], thinking='', verification='', reflection='')"
+    )
+    result = ask(prov, cell(code), interpreter="local")
+    assert (result.answer, result.stop_reason) == ("One.", "submitted")
 
 
 def test_a_cancelled_async_run_ends_as_killed(prov: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import mlflow
 import pytest
 from mlflow.entities import SpanStatusCode
 
-from rlm_runtime import RunResult, observe, open_ontology, run_dspy_rlm
+from rlm_runtime import RunResult, arun_dspy_rlm, observe, open_ontology, run_dspy_rlm
 from rlm_runtime.logging.jsonl import LogReader
 from tests.support.collect import check_events
 from tests.support.lms import ScriptedLM, cell, fields
@@ -285,3 +286,34 @@ def test_without_mlflow_there_is_one_warning_and_all_else_is_as_if_nothing_was(
     assert run.returncode == 0, run.stderr
     (warning,) = run.stdout.splitlines()
     assert said in warning
+
+
+def test_an_async_run_inside_the_users_run_becomes_its_child(store: str, prov: Any) -> None:
+    async def main() -> RunResult:
+        return await arun_dspy_rlm(
+            "What is Activity?",
+            prov,
+            model=ScriptedLM(SUBMIT),
+            enable_mlflow=True,
+            mlflow_timeout=PATIENT,
+        )
+
+    elsewhere = mlflow.create_experiment("elsewhere")
+    with mlflow.start_run(experiment_id=elsewhere) as mine:
+        result = asyncio.run(main())
+    child = mlflow.get_run(result.mlflow_run_id)
+    assert child.data.tags["mlflow.parentRunId"] == mine.info.run_id
+    assert child.info.experiment_id == mine.info.experiment_id
+
+
+def test_params_of_any_kind_become_params(store: str) -> None:
+    with observe(
+        "sweep",
+        params={"layers": [1, 2], "query": "not the question"},
+        query="The question",
+        enable_mlflow=True,
+        mlflow_timeout=PATIENT,
+    ) as run:
+        run.report(outputs={"answer": "x"})
+    params = mlflow.get_run(run.mlflow_run_id).data.params
+    assert params == {"layers": "[1, 2]", "query": "The question"}

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
+import dataclasses
 import inspect
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dspy
 
+from rlm_runtime.engine.background import in_background
 from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.grounding import ground
 from rlm_runtime.engine.models import resolve_model
 from rlm_runtime.engine.program import OntologyRLM
+from rlm_runtime.engine.turns import budgeted
 from rlm_runtime.errors import BudgetExceeded, ConfigurationError
+from rlm_runtime.guard import shielded
 from rlm_runtime.logging.observe import ObservedRun, observe
 from rlm_runtime.logging.stream import Sink
 from rlm_runtime.ontology import Ontology, open_ontology
@@ -57,6 +58,7 @@ def run_dspy_rlm(
     mlflow_log_compilation: bool = False,
     mlflow_tags: Mapping[str, str] | None = None,
     mlflow_timeout: float = 10.0,
+    mlflow_parent_run_id: str | None = None,
     ontology_name: str | None = None,
     callbacks: Sequence[Any] = (),
     sinks: Sequence[Sink] = (),
@@ -81,7 +83,7 @@ def run_dspy_rlm(
         max_output_chars: How much of a cell's output the model sees at the most.
         max_tokens: Budget of input and output tokens together.
         max_cost: Budget in US dollars.
-        timeout: Budget in seconds; also bounds each call to a model given by name.
+        timeout: Budget in seconds. An LM call that lasts longer is left behind.
         interpreter: ``"monty"`` (sandbox), ``"pyodide"`` (sandbox, needs Deno), ``"local"`` (no
             sandbox), or a factory of DSPy interpreters.
         sense_card: The overview that the model reads first; None means one made from the data.
@@ -89,7 +91,8 @@ def run_dspy_rlm(
         run_id: Identifies the run for ever; default: a new UUID in hex.
         trajectory_id: Groups runs that belong together; default: the run id.
         log_path: JSONL file to append the run's events to.
-        log_llm_calls: False leaves prompts and completions out of all records.
+        log_llm_calls: False leaves out the messages and completions of LM calls, which is most
+            of a log. Inputs and outputs of modules, cells and tools stay.
         enable_mlflow: True makes an MLflow run with params, metrics, tags, artifacts, a trace.
         mlflow_experiment: Name of the experiment; default: MLflow's own default.
         mlflow_run_name: Name of the MLflow run.
@@ -98,6 +101,7 @@ def run_dspy_rlm(
             that is process-wide.
         mlflow_tags: More tags of the MLflow run.
         mlflow_timeout: The longest wait for delivery at the end, in seconds.
+        mlflow_parent_run_id: MLflow run to be nested in; default: the caller's active run.
         ontology_name: Name in params and tags; default: the ontology's own.
         callbacks: More DSPy callbacks for the run.
         sinks: More sinks for the run's events; each is closed at the end.
@@ -147,17 +151,13 @@ async def arun_dspy_rlm(
     """
     bound = inspect.signature(run_dspy_rlm).bind(query, ontology, **options)
     bound.apply_defaults()
-    cancelled = threading.Event()
-    # A thread of its own: the loop's pool is small, and other work waits for it.
-    executor = ThreadPoolExecutor(1, thread_name_prefix="rlm-run")
-    context = contextvars.copy_context()
-    done = executor.submit(context.run, _run, cancelled, bound.arguments)
-    executor.shutdown(wait=False)
-    try:
-        return await asyncio.wrap_future(done)
-    except asyncio.CancelledError:
-        cancelled.set()
-        raise
+    if bound.arguments["enable_mlflow"] and bound.arguments["mlflow_parent_run_id"] is None:
+        # MLflow knows active runs by thread; and it is best imported before others start.
+        from rlm_runtime.logging.mlflow_sink import active_run_id
+
+        uri = bound.arguments["mlflow_tracking_uri"]
+        bound.arguments["mlflow_parent_run_id"] = active_run_id(uri)
+    return await in_background(lambda cancelled: _run(cancelled, bound.arguments), "rlm-run")
 
 
 def _run(cancelled: threading.Event | None, options: dict[str, Any]) -> RunResult:
@@ -167,10 +167,13 @@ def _run(cancelled: threading.Event | None, options: dict[str, Any]) -> RunResul
     for name in ("max_iterations", "max_output_chars"):
         if options[name] < 1:
             raise ConfigurationError(f"{name}={options[name]!r} must be at least 1.")
-    named = {"api_base": options["api_base"], "timeout": options["timeout"]}
-    model = resolve_model(options["model"], **named)
+    budget = Budget(
+        **{key: options[key] for key in ("max_tokens", "max_cost", "timeout")}, cancelled=cancelled
+    )
+    model = resolve_model(options["model"], api_base=options["api_base"])
     sub_model = options["sub_model"]
-    sub_model = None if sub_model is None else resolve_model(sub_model, **named)
+    if sub_model is not None:
+        sub_model = resolve_model(sub_model, api_base=options["api_base"])
     if options["mlflow_log_compilation"]:
         from rlm_runtime.logging.mlflow_integration import enable_compilation_autolog
 
@@ -178,7 +181,7 @@ def _run(cancelled: threading.Event | None, options: dict[str, Any]) -> RunResul
     source = options["ontology"]
     ontology = open_ontology(source)
     try:
-        return _observe_run(ontology, model, sub_model, cancelled, options)
+        return _observe_run(ontology, model, sub_model, budget, options)
     finally:
         if ontology is not source:
             ontology.close()
@@ -188,7 +191,7 @@ def _observe_run(
     ontology: Ontology,
     model: dspy.BaseLM,
     sub_model: dspy.BaseLM | None,
-    cancelled: threading.Event | None,
+    budget: Budget,
     options: dict[str, Any],
 ) -> RunResult:
     name = options["ontology_name"] or ontology.name
@@ -214,15 +217,15 @@ def _observe_run(
         **{key: options[key] for key in _OBSERVE_OPTIONS},
     )
     with observed as run, dspy.context(lm=model):
-        budget = Budget(
-            **{key: options[key] for key in ("max_tokens", "max_cost", "timeout")},
-            spent=lambda: run.usage.total,
-            cancelled=cancelled,
-        )
-        prediction = program(query=options["query"], budget=budget)
+        budget = dataclasses.replace(budget, spent=lambda: run.usage.total)
+        with budgeted(budget):
+            prediction = program(query=options["query"])
         if prediction.stop_reason == "budget":
             _emit_budget(run, prediction.exceeded)
-        grounding = ground(ontology, prediction.evidence, prediction.sparql)
+        with shielded("check the answer against the ontology") as checked:
+            grounding = ground(ontology, prediction.evidence, prediction.sparql)
+        if not checked.ok:
+            grounding = Grounding(sparql_ok=False, sparql_error=str(checked.error))
         _report(run, prediction, grounding)
     return RunResult(
         **{field: prediction[field] for field in _ANSWER_FIELDS},
@@ -266,6 +269,7 @@ _OBSERVE_OPTIONS = (
     "mlflow_run_name",
     "mlflow_tracking_uri",
     "mlflow_timeout",
+    "mlflow_parent_run_id",
     "callbacks",
     "sinks",
     "verbose",

@@ -34,7 +34,6 @@ def resolve_model(
     model: str | dspy.BaseLM | None,
     *,
     api_base: str | None = None,
-    timeout: float | None = None,
 ) -> dspy.BaseLM:
     """Give the LM for a model name.
 
@@ -42,7 +41,6 @@ def resolve_model(
         model: A LiteLLM name (``provider/model``), ``"offline"``, an LM, or None for the LM
             configured in DSPy, else the one that the variable ``RLM_MODEL`` names.
         api_base: Address of an endpoint that speaks the provider's protocol; for names only.
-        timeout: The longest that one call may take, in seconds; for names only.
 
     Raises:
         ConfigurationError: There is no model, its name is wrong, or its credentials are missing.
@@ -71,8 +69,6 @@ def resolve_model(
 
         return OfflineLM()
     options: dict[str, Any] = {}
-    if timeout is not None:
-        options["timeout"] = timeout
     missing = _missing_key(name)
     if api_base is not None:
         options["api_base"] = api_base

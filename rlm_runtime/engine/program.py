@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
+import dataclasses
 import functools
+import inspect
+import threading
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -11,15 +13,17 @@ import dspy
 from dspy.primitives.code_interpreter import CodeInterpreter
 from dspy.utils.exceptions import AdapterParseError
 
+from rlm_runtime.engine.answer_fields import prepare_submit
+from rlm_runtime.engine.background import in_background
 from rlm_runtime.engine.bounded import WithinBudget
-from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.prompt import action_instructions, task_instructions
-from rlm_runtime.engine.submit import prepare_submit
 from rlm_runtime.engine.turns import (
     ActionPredict,
     ExtractPredict,
     Refused,
     RunState,
+    budgeted,
+    current_budget,
     current_state,
     running,
 )
@@ -61,6 +65,16 @@ class RLM(dspy.RLM):  # pyright: ignore[reportGeneralTypeIssues]
 
     def _setup_facade(self, repl: Any, budget: Any, interpreter_factory: Any) -> str:  # noqa: ARG002
         return ""
+
+    def _make_interpreter_tool(self, tool: dspy.Tool) -> Callable[..., Any]:
+        """Let cells call tools with positional arguments, in every interpreter."""
+        signature = inspect.signature(tool.func)
+
+        @functools.wraps(tool.func)
+        def invoke(*args: Any, **kwargs: Any) -> Any:
+            return tool(**signature.bind(*args, **kwargs).arguments)
+
+        return invoke
 
 
 class OntologyRLM(dspy.Module):
@@ -130,15 +144,12 @@ class OntologyRLM(dspy.Module):
         )
         self.rlm.extract = ExtractPredict(_extract_signature())
 
-    def forward(
-        self, query: str, context: str | None = None, budget: Budget | None = None
-    ) -> dspy.Prediction:
+    def forward(self, query: str, context: str | None = None) -> dspy.Prediction:
         """Answer a question.
 
         Args:
             query: The question.
             context: The overview to give instead of the program's own.
-            budget: Bounds on tokens, cost and time; None means no bounds.
 
         Returns:
             A prediction with ``answer``, ``sparql``, ``evidence``, ``thinking``,
@@ -146,7 +157,7 @@ class OntologyRLM(dspy.Module):
             budget ended the run, ``exceeded`` (a BudgetExceeded).
         """
         overview = self.context if context is None else context
-        with running(RunState(query, overview, budget or Budget())) as state:
+        with running(RunState(query, overview, current_budget())) as state:
             try:
                 prediction = self.rlm(query=query, context=overview)
             except BudgetExceeded as stopped:
@@ -172,11 +183,17 @@ class OntologyRLM(dspy.Module):
                 converged=submitted,
             )
 
-    async def aforward(
-        self, query: str, context: str | None = None, budget: Budget | None = None
-    ) -> dspy.Prediction:
-        """Answer a question without blocking the event loop; see ``forward``."""
-        return await asyncio.to_thread(self.forward, query, context, budget)
+    async def aforward(self, query: str, context: str | None = None) -> dspy.Prediction:
+        """Answer a question without blocking the event loop; see ``forward``.
+
+        Cancelling the task ends the run before its next LM call, cell or tool call.
+        """
+
+        def work(cancelled: threading.Event) -> dspy.Prediction:
+            with budgeted(dataclasses.replace(current_budget(), cancelled=cancelled)):
+                return self.forward(query, context)
+
+        return await in_background(work, "rlm-program")
 
 
 def _extract_signature() -> type[dspy.Signature]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import dspy
 from dspy.primitives.repl_types import REPLHistory
 from dspy.utils.exceptions import AdapterParseError
 
+from rlm_runtime.engine.background import in_background, start
 from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.prompt import format_history
 from rlm_runtime.types import Step
@@ -26,6 +28,12 @@ __all__ = [
     "inert",
     "running",
 ]
+
+
+T = TypeVar("T")
+
+# A fence of another language than Python, which RLM would refuse without running it.
+_FOREIGN = re.compile(r"```[ \t]*(?!(?:python3?|py3?)\b)[A-Za-z]")
 
 
 class Refused(Exception):
@@ -46,6 +54,7 @@ class RunState:
         last_query: The last SPARQL that ran without an error.
         last_reasoning: What the model thought last.
         extracted: True once the answer had to be extracted from an unfinished run.
+        asked: With what arguments dspy.RLM called the predictor at work.
     """
 
     query: str
@@ -53,10 +62,12 @@ class RunState:
     budget: Budget
     last_query: str = ""
     last_reasoning: str = ""
-    extracted: bool = field(default=False)
+    extracted: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 _STATE: ContextVar[RunState] = ContextVar("rlm_runtime_run_state")
+_BUDGET: ContextVar[Budget] = ContextVar("rlm_runtime_budget")
 
 
 @contextmanager
@@ -70,8 +81,23 @@ def running(state: RunState) -> Iterator[RunState]:
 
 
 def current_state() -> RunState:
-    """Give the state of the run in progress."""
-    return _STATE.get()
+    """Give the state of the run in progress; outside of one, a state without bounds."""
+    return _STATE.get(None) or RunState("", "", current_budget())
+
+
+@contextmanager
+def budgeted(budget: Budget) -> Iterator[Budget]:
+    """Put a budget in force for the programs that run in this context."""
+    token = _BUDGET.set(budget)
+    try:
+        yield budget
+    finally:
+        _BUDGET.reset(token)
+
+
+def current_budget() -> Budget:
+    """Give the budget in force; a new one without bounds if there is none."""
+    return _BUDGET.get(None) or Budget()
 
 
 def inert(text: str) -> str:
@@ -95,6 +121,18 @@ class ActionPredict(dspy.Predict):
     ``turn``, then ``reasoning`` and ``code``.
     """
 
+    def __call__(self, **kwargs: Any) -> dspy.Prediction:
+        """Give the model's reasoning and code; only the number of the turn is an input.
+
+        The rest would stand twice in every record of a run, and grow with each turn.
+        """
+        current_state().asked = kwargs
+        return super().__call__(turn=kwargs["iteration"])
+
+    async def acall(self, **kwargs: Any) -> dspy.Prediction:
+        """Do as ``__call__``, in a thread."""
+        return await in_background(lambda _: self(**kwargs), "rlm-turn")
+
     def forward(self, **kwargs: Any) -> dspy.Prediction:
         """Give the model's reasoning and code.
 
@@ -103,36 +141,34 @@ class ActionPredict(dspy.Predict):
             Refused: The model gave no code.
         """
         state = current_state()
-        history: REPLHistory = kwargs["repl_history"]
-        steps = [Step(entry.reasoning, entry.code, entry.output) for entry in history]
-        shown = inert(format_history(steps, history.max_output_chars))
+        history: REPLHistory = state.asked["repl_history"]
+        shown = _shown(history)
         inputs = {
-            "signature": kwargs.get("signature", self.signature),
+            "signature": state.asked.get("signature", self.signature),
             "query": inert(state.query),
             "context": inert(state.context),
-            "turn": kwargs["iteration"],
+            "turn": kwargs["turn"],
         }
         prediction = self._ask(state, history=shown, **inputs)
         if isinstance(prediction, str):
             reminder = (
-                f"{shown}\n\nYour last reply held no code cell: {prediction[:500]!r}\n"
+                f"{shown}\n\nYour last reply held no Python cell: {prediction[:500]!r}\n"
                 "Reply in the required form: reasoning, then code."
             )
             prediction = self._ask(state, history=reminder, **inputs)
             if isinstance(prediction, str):
                 raise Refused(prediction)
-        prediction.code = prediction.code.encode("utf-8", "replace").decode()
         state.last_reasoning = prediction.reasoning
         return prediction
 
     def _ask(self, state: RunState, **kwargs: Any) -> dspy.Prediction | str:
         """Give the prediction, or the text of a completion without code."""
-        state.budget.check()
         # One call a turn: instead of asking again for JSON, we read the code from what came.
         adapter = dspy.settings.adapter or dspy.ChatAdapter(use_json_adapter_fallback=False)
+        ask = super().forward
         try:
             with dspy.context(adapter=adapter):
-                prediction = super().forward(**kwargs)
+                prediction = _within(state.budget, lambda: ask(**kwargs))
         except AdapterParseError as error:
             if error.parsed_result is None and _is_empty(error.lm_response):
                 raise Refused("") from error
@@ -140,10 +176,40 @@ class ActionPredict(dspy.Predict):
             if found is None:
                 return error.lm_response.strip()
             return dspy.Prediction(reasoning=found[0], code=found[1])
-        if not isinstance(prediction.code, str) or not prediction.code.strip():
-            return str(prediction.reasoning or "").strip()
-        prediction.reasoning = str(prediction.reasoning or "")
+        reasoning = str(prediction.get("reasoning") or "")
+        code = prediction.get("code")
+        if not isinstance(code, str) or not code.strip() or _FOREIGN.match(code.strip()):
+            said = reasoning if not code else f"{reasoning}\n{code}"
+            if not said.strip():
+                raise Refused("")
+            return said.strip()
+        prediction.reasoning = reasoning
+        prediction.code = code.encode("utf-8", "replace").decode()
         return prediction
+
+
+def _shown(history: REPLHistory) -> str:
+    steps = [Step(entry.reasoning, entry.code, entry.output) for entry in history]
+    return inert(format_history(steps, history.max_output_chars))
+
+
+def _within(budget: Budget, call: Callable[[], T]) -> T:
+    """Make an LM call, and leave it behind when the run's time is over.
+
+    Raises:
+        BudgetExceeded: A budget is used up, before the call or during it.
+    """
+    budget.check()
+    left = budget.remaining_seconds()
+    if left is None:
+        return call()
+    done = start(call, "rlm-lm-call")
+    try:
+        return done.result(left)
+    except FutureTimeout:
+        # Unless the call itself raised it, the time is over now.
+        budget.remaining_seconds()
+        raise
 
 
 def _is_empty(completion: Any) -> bool:
@@ -170,7 +236,16 @@ def _without_markers(text: str) -> str:
 class ExtractPredict(dspy.Predict):
     """Asks for the final fields when the turns are used up; see ``dspy.RLM.extract``."""
 
-    def forward(self, **kwargs: Any) -> dspy.Prediction:
+    def __call__(self, **kwargs: Any) -> dspy.Prediction:
+        """Give the fields; see ``ActionPredict.__call__``."""
+        current_state().asked = kwargs
+        return super().__call__()
+
+    async def acall(self, **kwargs: Any) -> dspy.Prediction:
+        """Do as ``__call__``, in a thread."""
+        return await in_background(lambda _: self(**kwargs), "rlm-turn")
+
+    def forward(self, **kwargs: Any) -> dspy.Prediction:  # noqa: ARG002
         """Give the fields, from the same short history that a turn sees.
 
         Raises:
@@ -178,11 +253,16 @@ class ExtractPredict(dspy.Predict):
         """
         state = current_state()
         state.extracted = True
-        state.budget.check()
-        history: REPLHistory = kwargs["repl_history"]
-        steps = [Step(entry.reasoning, entry.code, entry.output) for entry in history]
-        return super().forward(
-            query=inert(state.query),
-            context=inert(state.context),
-            history=inert(format_history(steps, history.max_output_chars)),
-        )
+        inputs = {
+            "query": inert(state.query),
+            "context": inert(state.context),
+            "history": _shown(state.asked["repl_history"]),
+        }
+        ask = super().forward
+        prediction = _within(state.budget, lambda: ask(**inputs))
+        signature: Any = self.signature
+        for name in signature.output_fields:
+            # An empty completion has no fields; RLM wants all of them.
+            if name not in prediction:
+                prediction[name] = None
+        return prediction

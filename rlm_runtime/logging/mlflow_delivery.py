@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RUN_ID_TAG", "Delivery", "Destination"]
 
+_DEFAULT_EXPERIMENT = "0"
 RUN_ID_TAG = "rlm.run_id"
 """The tag by which a run is found again."""
 
@@ -31,7 +33,8 @@ class Destination:
     Attributes:
         tracking_uri: The store or server.
         experiment: Name of the experiment, made when missing; None for ``experiment_id``.
-        experiment_id: Used when no name is given; "0" is MLflow's "Default".
+        experiment_id: Used when no name is given; None for that of the parent run, else MLflow's
+            "Default".
         run_name: Defaults to the program's name and the first characters of the run id.
         tags: The user's tags.
         parent_run_id: MLflow run that this one is nested in.
@@ -39,7 +42,7 @@ class Destination:
 
     tracking_uri: str
     experiment: str | None = None
-    experiment_id: str = "0"
+    experiment_id: str | None = None
     run_name: str | None = None
     tags: Mapping[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
@@ -63,7 +66,7 @@ class Delivery:
         self.destination = destination
         self.mlflow_run_id: str | None = None
         self.trace_id: str | None = None
-        self._experiment_id = destination.experiment_id
+        self._experiment_id = destination.experiment_id or _DEFAULT_EXPERIMENT
 
     def begin(self, start: Event) -> None:
         """Make the run, RUNNING, with params and tags, or find the one made before.
@@ -80,6 +83,9 @@ class Delivery:
         client = connect(self.destination.tracking_uri)
         if self.destination.experiment is not None:
             self._experiment_id = experiment_id_of(client, self.destination.experiment)
+        elif self.destination.experiment_id is None and self.destination.parent_run_id:
+            parent = client.get_run(self.destination.parent_run_id)
+            self._experiment_id = parent.info.experiment_id
         run_id = self._find(client, start["run_id"])
         if run_id is None:
             name = f"{start['program']} {start['run_id'][:8]}"
@@ -90,9 +96,12 @@ class Delivery:
                 run_name=self.destination.run_name or name,
             )
             run_id = run.info.run_id
-        scalars = {k: v for k, v in start["params"].items() if not isinstance(v, list | dict)}
-        params = {"query": start["query"], "ontology": start["ontology"], **scalars}
-        params = texts(params, MAX_PARAM)
+        given = {
+            name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
+            for name, value in start["params"].items()
+        }
+        named = {"query": start["query"], "ontology": start["ontology"]}
+        params = texts({**given, **{k: v for k, v in named.items() if v is not None}}, MAX_PARAM)
         client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
         self.mlflow_run_id = run_id
 

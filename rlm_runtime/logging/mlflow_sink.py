@@ -11,7 +11,7 @@ from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.mlflow_delivery import Delivery, Destination
 from rlm_runtime.logging.mlflow_store import ADVICE, import_mlflow, resolve_tracking_uri
 
-__all__ = ["MlflowSink"]
+__all__ = ["MlflowSink", "active_run_id"]
 
 
 class MlflowSink:
@@ -22,8 +22,8 @@ class MlflowSink:
     there is one TrackingWarning and the sink does nothing.
 
     Args:
-        experiment: Name of the experiment, made when missing. Default: that of the parent run,
-            else the one set in MLflow, else "Default".
+        experiment: Name of the experiment, made when missing. Default: that of the parent
+            run, else the one set in MLflow, else "Default".
         run_name: Default: the program and the first characters of the run id.
         tracking_uri: The store or server. Default: the one set in MLflow.
         tags: Tags for the run, besides those of its ``run_start`` event.
@@ -58,22 +58,22 @@ class MlflowSink:
             if mlflow is None:
                 return
             uri = resolve_tracking_uri(tracking_uri)
-            # Ids of runs and experiments mean nothing in another store.
-            same_store = uri == mlflow.get_tracking_uri()
-            active = mlflow.active_run() if same_store else None
-            experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID") if same_store else None
-            if active is not None:
-                experiment_id = active.info.experiment_id
-            elif experiment_id is None and experiment is None:
+            parent_run_id = parent_run_id or active_run_id(tracking_uri)
+            experiment_id = None
+            if parent_run_id is None and experiment is None:
                 experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME")
+                # Ids of experiments mean nothing in another store.
+                if uri == mlflow.get_tracking_uri():
+                    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
+                    experiment = None if experiment_id else experiment
             self._delivery = Delivery(
                 Destination(
                     tracking_uri=uri,
                     experiment=experiment,
-                    experiment_id=experiment_id or "0",
+                    experiment_id=experiment_id,
                     run_name=run_name,
                     tags=dict(tags or {}),
-                    parent_run_id=parent_run_id or (active.info.run_id if active else None),
+                    parent_run_id=parent_run_id,
                 )
             )
 
@@ -125,3 +125,16 @@ class MlflowSink:
         self._over.wait()
         with shielded("deliver the run to MLflow", advice=ADVICE):
             self._delivered = delivery.finish(self._events)
+
+
+def active_run_id(tracking_uri: str | None = None) -> str | None:
+    """Give the id of the calling thread's active MLflow run, if it is in this store.
+
+    Args:
+        tracking_uri: The store or server. Default: the one set in MLflow.
+    """
+    mlflow = import_mlflow(tracking_uri)
+    if mlflow is None or resolve_tracking_uri(tracking_uri) != mlflow.get_tracking_uri():
+        return None
+    active = mlflow.active_run()
+    return active.info.run_id if active else None
