@@ -169,12 +169,12 @@ class Asker:
             self._failed("labels", type(error).__name__)
             return {}
 
-    def _failed(self, what: str, why: str) -> tuple[()]:
-        self.facts.missing.append(f"{what} ({why})")
-        self.facts.failed = True
-        return ()
-
     def number(self, what: str, query: str) -> int | None:
         """Give the one number of a query, None when it fails."""
         rows = self.ask(what, query)
         return int(rows[0][0].value) if rows and rows[0][0] else None
+
+    def _failed(self, what: str, why: str) -> tuple[()]:
+        self.facts.missing.append(f"{what} ({why})")
+        self.facts.failed = True
+        return ()

@@ -140,10 +140,6 @@ class LabelIndex:
                     return list(found.values())[: max(limit, 0)]
         return list(found.values())
 
-    def label(self, iri: str) -> str | None:
-        """Give the best label of an entity or else its local name; None when it does not occur."""
-        return self._labels.get(iri)
-
     def kind(self, iri: str) -> EntityKind | None:
         """Say what an entity is; None when it is only mentioned or does not occur."""
         entity = self._entities.get(iri)

@@ -130,6 +130,19 @@ class _Asked:
         found = self.terms(query)
         return [self.ontology.compact(term.value) for (term,) in found if term]
 
+    def said_or_included(
+        self, subject: str, predicates: Sequence[str], target: str
+    ) -> tuple[list[str], list[str]]:
+        """Give the prefixed names of all ?x that RDFS says, and of those that are included."""
+        pattern = _said_or_included(subject, predicates, target)
+        found: tuple[list[str], list[str]] = ([], [])
+        for term, said in self.terms(
+            f"SELECT DISTINCT ?x ?said WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x"
+        ):
+            if term and said:
+                found[not said.plain].append(self.ontology.compact(term.value))
+        return found
+
     def says_nothing(self, defined_by: Sequence[Term]) -> bool:
         """Say whether every term here is defined by the same."""
         if len(defined_by) != 1 or defined_by[0].kind != "iri":
@@ -164,21 +177,21 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
     included: dict[str, list[str]] = {}
     inherited: dict[str, list[str]] = {}
     sources: dict[str, set[str]] = {}
-    for prop, domain, strict, target in asked.terms(
-        f"SELECT DISTINCT ?p ?d ?strict ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
-        f"?p {either(DOMAINS, OR_MEMBER)} ?d FILTER(isIRI(?p)) "
-        "BIND(EXISTS { ?p rdfs:domain ?any } AS ?strict) "
+    for prop, domain, said_so, target in asked.terms(
+        f"SELECT DISTINCT ?p ?d ?said ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
+        f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p)) "
         f"OPTIONAL {{ ?p {either(RANGES, OR_MEMBER)} ?r FILTER(isIRI(?r)) }} }} "
         f"ORDER BY (?d != {this}) ?p ?r",
         4 * asked.limit,
     ):
         if prop and domain:
             is_own = f"<{domain.value}>" == this
-            of_this = own if strict and strict.plain else included
+            of_this = own if said_so and said_so.plain else included
             ranges = (of_this if is_own else inherited).setdefault(compact(prop.value), [])
             ranges.extend([compact(target.value)] if target else [])
             if not is_own:
                 sources.setdefault(compact(domain.value), set()).add(prop.value)
+    in_range, included_in_range = asked.said_or_included("?x", RANGES, this)
     predicates = asked.terms(
         f"SELECT ?p (COUNT(DISTINCT ?x) AS ?n) WHERE {{ ?x a {this} ; ?p ?o "
         "FILTER(?p != rdf:type) } GROUP BY ?p ORDER BY DESC(?n) ?p"
@@ -194,8 +207,8 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
             for prop, ranges in inherited.items()
             if prop not in own and prop not in included
         },
-        "range_of": asked.iris(f"?x {either(RANGES[:1], OR_MEMBER)} {this}"),
-        "range_includes_of": asked.iris(f"?x {either(RANGES[1:])} {this}"),
+        "range_of": in_range,
+        "range_includes_of": included_in_range,
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
         "example_instances": asked.iris(f"?x a {this}", "LIMIT 3"),
@@ -205,14 +218,16 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
 
 def _of_property(asked: _Asked) -> dict[str, Any]:
     this = asked.this
+    domain, domain_includes = asked.said_or_included(this, DOMAINS, "?x")
+    range_, range_includes = asked.said_or_included(this, RANGES, "?x")
     examples = asked.terms(f"SELECT ?s ?o WHERE {{ ?s {this} ?o }} ORDER BY ?s ?o LIMIT 3")
     return {
         "superproperties": asked.iris(f"{this} rdfs:subPropertyOf ?x"),
         "subproperties": asked.iris(f"?x rdfs:subPropertyOf {this}"),
-        "domain": asked.iris(f"{this} {either(DOMAINS[:1], OR_MEMBER)} ?x"),
-        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x"),
-        "range": asked.iris(f"{this} {either(RANGES[:1], OR_MEMBER)} ?x"),
-        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x"),
+        "domain": domain,
+        "domain_includes": domain_includes,
+        "range": range_,
+        "range_includes": range_includes,
         "inverse": asked.iris(f"{this} owl:inverseOf|^owl:inverseOf ?x"),
         "statements": asked.count(f"?x {this} ?y"),
         "examples": [
@@ -220,6 +235,13 @@ def _of_property(asked: _Asked) -> dict[str, Any]:
             for s, o in examples
         ],
     }
+
+
+def _said_or_included(subject: str, predicates: Sequence[str], target: str) -> str:
+    """Write a pattern for domains or ranges; ?said tells RDFS's predicate from schema.org's."""
+    said = f"{subject} {either(predicates[:1], OR_MEMBER)} {target} BIND(true AS ?said)"
+    included = f"{subject} {either(predicates[1:])} {target} BIND(false AS ?said)"
+    return f"{{ {{ {said} }} UNION {{ {included} }} }}"
 
 
 def _union(ranges: Iterable[str]) -> str:
