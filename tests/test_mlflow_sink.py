@@ -48,8 +48,8 @@ def artifact(store: str, run_id: str, path: str, folder: Path) -> Path:
 
 
 def test_a_run_arrives_with_params_tags_metrics_artifacts_and_status(store, tmp_path, capfd):
-    events = rlm_run("arrives", tags={"team": "a"})
-    sink = deliver(events, tracking_uri=store, tags={"C#": "yes"})
+    events = rlm_run("arrives", tags={"team": "a", "C#": "yes"})
+    sink = deliver(events, tracking_uri=store)
     assert sink.delivered
     run = MlflowClient(store).get_run(sink.mlflow_run_id)
     assert run.info.status == "FINISHED"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.guard import shielded
@@ -36,7 +36,6 @@ class Destination:
         experiment_id: Used when no name is given; None for that of the parent run, else MLflow's
             "Default".
         run_name: Defaults to the program's name and the first characters of the run id.
-        tags: The user's tags.
         parent_run_id: MLflow run that this one is nested in.
     """
 
@@ -44,7 +43,6 @@ class Destination:
     experiment: str | None = None
     experiment_id: str | None = None
     run_name: str | None = None
-    tags: Mapping[str, str] = field(default_factory=dict)
     parent_run_id: str | None = None
 
 
@@ -155,7 +153,6 @@ class Delivery:
         return {
             **DefaultRunContext().tags(),
             **start["tags"],
-            **self.destination.tags,
             "ontology": start["ontology"],
             RUN_ID_TAG: start["run_id"],
             "rlm.trajectory_id": start["trajectory_id"] if grouped else None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping
 
 from rlm_runtime.guard import shielded, warn_once
 from rlm_runtime.logging.events import Event
@@ -26,7 +25,6 @@ class MlflowSink:
             run, else the one set in MLflow, else "Default".
         run_name: Default: the program and the first characters of the run id.
         tracking_uri: The store or server. Default: the one set in MLflow.
-        tags: Tags for the run, besides those of its ``run_start`` event.
         timeout: Seconds that ``close`` waits at most.
         parent_run_id: MLflow run to be nested in. Default: the caller's active run, if any.
 
@@ -43,7 +41,6 @@ class MlflowSink:
         experiment: str | None = None,
         run_name: str | None = None,
         tracking_uri: str | None = None,
-        tags: Mapping[str, str] | None = None,
         timeout: float = 10.0,
         parent_run_id: str | None = None,
     ) -> None:
@@ -72,7 +69,6 @@ class MlflowSink:
                     experiment=experiment,
                     experiment_id=experiment_id,
                     run_name=run_name,
-                    tags=dict(tags or {}),
                     parent_run_id=parent_run_id,
                 )
             )
