@@ -60,6 +60,7 @@ class TestSearch:
             "label": "Sensors",
             "kind": "instance",
             "match": "exact",
+            "matched": None,
             "types": "ex:Category",
         }
         assert found["truncated"]
@@ -74,7 +75,9 @@ class TestSearch:
         assert found["rows"][0]["types"] is None
 
     def test_a_synonym_tells_what_matched(self, tools: Tools) -> None:
-        assert tools["search_entity"]("Erzeugnis")["rows"][0]["match"] == "exact: Erzeugnis"
+        found = tools["search_entity"]("Erzeugnis")
+        assert (found["rows"][0]["match"], found["rows"][0]["matched"]) == ("exact", "Erzeugnis")
+        assert printed(found)[0] == "iri | label | kind | match | matched"
 
     def test_a_typing_error(self, prov: Tools) -> None:
         assert prov["search_entity"]("Actvity")["rows"][0]["iri"] == "prov:Activity"

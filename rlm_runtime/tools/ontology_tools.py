@@ -49,7 +49,7 @@ def make_ontology_tools(
     def search_entity(query: str, limit: int = 10, kind: str = "any") -> dict[str, Any]:
         """Find entities by label, synonym or name, best first; kind: class, property, instance.
 
-        match tells how: exact, prefix, words, corrected (misspelt), any (some of the words only).
+        Rows: iri, label, kind, match (exact, prefix, words, corrected, any), matched (None: label).
         """
         return _search_table(ontology, query, limit, kind)
 
@@ -87,9 +87,9 @@ def make_ontology_tools(
         return _select_table(ontology, query, limit, timeout)
 
     def check_query(query: str, limit: int = 100) -> dict[str, Any]:
-        """Run and check a query before SUBMIT; never raises. See ok (else error), warnings (list).
+        """Check a query before SUBMIT; never raises: ok (else error), warnings (list), rows, count.
 
-        Also duplicates, ties (cut by LIMIT), total; count and rows are as sparql_select gives them.
+        ties: number of rows equal to the last one that LIMIT cut off, 0 if none. Also duplicates.
         """
         try:
             bound, note = bounded_limit(limit, MAX_ROWS)
@@ -114,17 +114,16 @@ def _search_table(ontology: Ontology, query: str, limit: int, kind: str) -> dict
             "iri": ontology.compact(match.iri),
             "label": match.label[:_MAX_LABEL],
             "kind": match.kind,
-            "match": match.rank
-            if match.matched == match.label
-            else f"{match.rank}: {match.matched[:60]}",
+            "match": match.rank,
+            "matched": match.matched[:60] if match.matched != match.label else None,
             "types": ", ".join(ontology.compact(iri) for iri in match.types) or None,
         }
         for match in found[:bound]
     ]
-    # Only instances have types; a column of nothing but "-" is noise when printed.
-    types = ["types"] if any(row["types"] for row in rows) else []
+    # A column of nothing but "-" is noise when printed.
+    more = [column for column in ("matched", "types") if any(row[column] for row in rows)]
     return {
-        "columns": ["iri", "label", "kind", "match", *types],
+        "columns": ["iri", "label", "kind", "match", *more],
         "rows": rows,
         "count": len(rows),
         "truncated": len(found) > bound,
