@@ -28,7 +28,6 @@ from tests.support.questions import COMPANY, PROV, SCHEMA, SKOS, SOSA, Asked
 pytestmark = pytest.mark.filterwarnings("ignore:Dataset.default_context:DeprecationWarning")
 
 _PROV = Path(__file__).parents[1] / "ontology" / "prov.ttl"
-_NUMBERS = {"no": 0, "one": 1}
 
 
 def _id(asked: Asked) -> str:
@@ -56,9 +55,9 @@ def _answers(
     for text in asked.says:
         assert text in result.answer
     if asked.number is not None:
-        found = re.search(r"\b(no|one|\d+)\b", re.sub(r"\([^)]*\)", "", result.answer))
+        found = re.search(r"\b(no|\d+)\b", re.sub(r"\([^)]*\)", "", result.answer))
         assert found is not None
-        assert asked.number == int(_NUMBERS.get(found[0], found[0]))
+        assert asked.number == int(found[0].replace("no", "0"))
     if asked.names is not None:
         wanted = {home + name for name in asked.names.split()}
         rows = graph.query(result.sparql, initNs=dict(ontology.prefixes))
@@ -149,10 +148,10 @@ def tiny() -> Ontology:
     [
         ("What is an animal?", "animal (z:Animal) is a class: It breathes."),
         ("What is the domain of feeds?", "2 classes: z:Keeper, z:Visitor."),
-        ("What is narrower than colour?", "colour (z:colour) has one direct narrower concept"),
+        ("What is narrower than colour?", "colour (z:colour) has 1 direct narrower concept: red"),
         ("What is the German label of animal?", "animal (z:Animal) is called Tier."),
-        ("Whom does Ada feed?", "Tux (z:tux): “feeds” of Ada (z:ada)."),
-        ("How many triples are there?", "This ontology has 27 triples."),
+        ("Whom does Ada feed?", "“feeds” of Ada (z:ada): Tux (z:tux)."),
+        ("How many triples are there?", "Triples in this ontology: 27."),
         ("Which bird is the oldest?", "Not answered: the question holds “oldest”"),
         ("How many keepers are not fed?", "Not answered: the question holds “not”"),
         ("Which birds lived in 1999?", "Not answered: the question holds “1999”"),
@@ -262,7 +261,8 @@ def test_a_definition_is_told_whole_or_its_cut_is_shown(length: int) -> None:
     graph.add((owl, rdflib.RDFS.comment, rdflib.Literal(text, lang="en")))
     with open_ontology(graph) as ontology:
         answer = run_dspy_rlm("What is an owl?", ontology, model="offline").answer
-    assert answer == f"z:Owl is a class: {text[:900]}{'…' if length > 900 else ''}"
+    shown = text if length <= 300 else f"{text[:300]}… [+{length - 300} chars]"
+    assert answer == f"Owl (z:Owl) is a class: {shown}"
 
 
 def test_prompts_of_other_forms_are_declined_in_their_form() -> None:

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from string import Template
 
-from rlm_runtime.engine.offline.queries import Listing
-from rlm_runtime.engine.offline.vocabulary import Vocabulary
+from rlm_runtime.engine.offline.vocabulary import Vocabulary, in_english
+from rlm_runtime.engine.offline.wording import fstring, items, literal, query_literal
 
-__all__ = [
-    "BELOW",
-    "BY_NAMESPACE",
-    "EXPECTED",
-    "MOST_NAMED",
-    "Notes",
-    "ask_cell",
-    "listing_cell",
-    "plain_cell",
-    "quoted",
-    "submission",
-]
+__all__ = ["MOST_IN_A_FACT", "Listing", "Notes", "Plan", "ask_cell", "count_cell"]
+__all__ += ["definition_cell", "list_cell", "plain_cell", "statements_cell", "values_cell"]
 
-MOST_NAMED = 40
-"""How many entities an answer names before it only says how many more there are."""
+Plan = tuple[str, str]
+"""Reasoning and cell."""
 
-_MOST_COUNTED = 12
+MOST_IN_A_FACT = 8
+"""How many values of a field are told behind a definition."""
 
 
 @dataclass(frozen=True)
@@ -33,155 +25,217 @@ class Notes:
 
     Attributes:
         thinking: How the question was understood.
-        reflection: What remains uncertain.
         evidence: Prefixed names of what the question is about.
+        reflection: What remains uncertain.
         remark: A sentence to put behind the answer, or "".
     """
 
     thinking: str
-    reflection: str
-    evidence: tuple[str, ...] = ()
+    evidence: Sequence[str] = ()
+    reflection: str = "Read by fixed rules."
     remark: str = ""
 
 
-_SUBMIT = """\
-SUBMIT(
-    answer=answer{remark},
-    sparql=query,
-    evidence=list(dict.fromkeys(evidence))[:20],
-    thinking={thinking!r},
-    verification=" ".join([f"check_query: ok, {{check['total']}} rows."] + check["warnings"]),
-    reflection={reflection!r},
-)"""
+@dataclass(frozen=True)
+class Listing:
+    """A pattern whose ``?entity`` are the answer, and how to speak of them.
 
-
-def quoted(query: str) -> str:
-    """Give the Python literal of a query, over several lines where that keeps it as it is.
-
-    Example:
-        >>> len(quoted("ASK {}"))
-        12
+    Attributes:
+        pattern: The body of the query.
+        lead: The sentence up to the number, as in "Agent (ex:Agent) has".
+        one: What is listed, in the singular.
+        many: The same in the plural.
+        by: Further variables of the pattern to tell with each entity, or "".
+        told: How they are told: text behind the entity, with ``r`` as the row.
     """
-    return repr(query) if "\\" in query or '"""' in query else f'"""{query}"""'
+
+    pattern: str
+    lead: str
+    one: str
+    many: str
+    by: str = ""
+    told: str = ""
 
 
-def submission(notes: Notes) -> str:
-    """Give the call of SUBMIT for a cell that has set answer, query, evidence and check."""
-    remark = f" + {' ' + notes.remark!r}" if notes.remark else ""
-    return _SUBMIT.format(remark=remark, thinking=notes.thinking, reflection=notes.reflection)
+_CELL = Template("""\
+q = $query
+c = check_query(q)
+print(c)
+rows = c["rows"]
+${body}SUBMIT(
+    answer=answer,
+    sparql=q,
+    evidence=$evidence,
+    thinking=$thinking,
+    verification=f"check_query: ok, rows: {c['total']}, warnings: {len(c['warnings'])}.",
+    reflection=$reflection,
+)""")
+_LIST = Template("""\
+names = [$name for r in rows]
+n = (c["total"] or "over 10000") if rows else "no"
+noun = $one if n == 1 else $many
+$sentence
+answer += ": " + ", ".join(names) + (", …" if c["truncated"] else ".") if names else "."
+""")
+_COUNT = Template("""\
+n = rows[0]["count"] or "no"
+where = q.partition("WHERE")[2]
+some = sparql_select(f"SELECT DISTINCT ?entity {where} ORDER BY ?entity", 10)
+names = [r["entity"] for r in some["rows"]] + ["…"][: some["truncated"]]
+noun = $one if n == 1 else $many
+$sentence
+answer += ": " + ", ".join(names) if names else "."
+""")
+_STATEMENTS = Template("""\
+facts = {}
+for r in rows:
+    value = f"{r['label']} ({r['value']})" if r["label"] else str(r["value"])
+    facts.setdefault($key, []).append(value)
+lines = [f"{about}: {', '.join(values)}" for about, values in facts.items()]
+answer = $lead
+answer += "\\n" + "\\n".join(lines) + ("\\n…" if c["truncated"] else "")
+""")
+_VALUES = Template("""\
+values = [f"{r['label']} ({r['value']})" if r["label"] else str(r["value"]) for r in rows]
+answer = $lead
+answer += ", ".join(values) + (", …" if c["truncated"] else ".")
+if not rows:
+    answer = $none
+""")
+_ASK = Template("""\
+claim = $claim
+yes = rows[0]["ask"]
+answer = f"Yes: {claim}." if yes else f"No: this ontology does not say that {claim}."
+""")
 
 
-_LISTING = """\
-options = [
-{alternatives}
-]
-# When no option gives rows, the first tells what there is none of.
-for {names}, lead, one, many, by, heading, own in options + options[:1]:
-    check = check_query(query, 1000)
-    if not check["ok"]:
-        raise RuntimeError(check["error"])
-    if check["rows"]{holds}:
-        break
-print(check)
-table = sparql_select({names_query}, 1000)
-groups = {{}}
-for row in table["rows"]:
-    group = f"{{heading}} {{row[by]}}: ".strip(" ") + " " if row.get(by) not in (None, own) else ""
-    name = f"{{row['label']}} ({{row['entity']}})" if row["label"] else row["entity"]
-    groups[group] = groups.get(group, []) + [name]
-parts = []
-for group, names in sorted(groups.items()):
-    names = sorted(set(names), key=lambda name: (name[0] == "<", name.lower()))
-    more = [f"and {{len(names) - {most}}} more"] if len(names) > {most} else []
-    parts.append(group + ", ".join(names[:{most}] + more))
-count = {count}
-number = {{0: "no", 1: "one", None: f"more than {{len(table['rows'])}}"}}.get(count, count)
-answer = f"{{lead}} {{number}} {{one if count == 1 else many}}"
-answer += ": " + "; ".join(parts) + "." if parts else " in this ontology."
-{further}evidence = {evidence!r} + [row["entity"] for row in table["rows"]]
-{submit}"""
-
-BELOW = """\
-below = sparql_select({query})["rows"][0]["count"]
-if below > (count or 0):
-    answer += f" Counting indirect ones too, there are {{below}}."
-"""
-
-BY_NAMESPACE = """\
-import re
-spaces = {}
-for row in table["rows"]:
-    space = re.match(r"<.*[/#]|[^:]*:", row["entity"])[0]
-    spaces[space] = spaces.get(space, 0) + 1
-if len(spaces) > 1:
-    most = sorted(spaces.items(), key=lambda item: -item[1])[:5]
-    answer += " By namespace: " + ", ".join(f"{space.strip('<')} {n}" for space, n in most) + "."
-"""
-
-EXPECTED = """\
-for role in {roles!r}:
-    if not [group for group in groups if group.startswith(role)]:
-        answer += f" No {{role}} is stated."
-"""
+def _cell(query: str, body: str, notes: Notes, found: str = "[]") -> Plan:
+    """Put a cell together; ``found`` is an expression of evidence beside that of the notes."""
+    evidence = [items(notes.evidence, 13), found]
+    evidence = [part for part in evidence if part != "[]"] or ["[]"]
+    if notes.remark:
+        body += f"answer += {literal(f' {notes.remark}', 'answer += ')}\n"
+    return notes.thinking, _CELL.substitute(
+        query=query_literal(query),
+        body=body,
+        evidence=(" + " if sum(map(len, evidence)) < 72 else "\n    + ").join(evidence),
+        thinking=literal(notes.thinking, "    thinking=", ","),
+        reflection=literal(notes.reflection, "    reflection=", ","),
+    )
 
 
-def listing_cell(
-    listings: Sequence[Listing], v: Vocabulary, notes: Notes, *, count: bool, further: str = ""
-) -> str:
-    """Write the cell that lists the entities of the first listing that has any.
+def _labelled(variables: str, pattern: str, v: Vocabulary) -> str:
+    """Give the query for some variables, with a label of ``?entity`` or else of ``?value``."""
+    named = "?entity" if variables.startswith("?entity") else "?value"
+    return (
+        f"SELECT {variables} (MIN(STR(?name)) AS ?label) WHERE {{\n  {pattern}\n"
+        f"  OPTIONAL {{ {named} {v.labels} ?name FILTER({in_english('name')}) }}\n"
+        f"}} GROUP BY {variables} ORDER BY {variables}"
+    )
+
+
+def list_cell(listing: Listing, v: Vocabulary, notes: Notes) -> Plan:
+    """Write the cell that lists entities."""
+    if listing.by:
+        name = f"f\"{{r['entity']}} {listing.told}\""
+        columns = f"?entity {listing.by}"
+        query = f"SELECT DISTINCT {columns} WHERE {{\n  {_iris(listing)}\n}} ORDER BY {columns}"
+    else:
+        name = """f"{r['label']} ({r['entity']})" if r["label"] else r["entity"]"""
+        query = _labelled("?entity", _iris(listing), v)
+    body = _LIST.substitute(_words(listing), name=name)
+    return _cell(query, body, notes, '[r["entity"] for r in rows[:15]]')
+
+
+def count_cell(listing: Listing, notes: Notes) -> Plan:
+    """Write the cell that counts entities and names some of them."""
+    query = f"SELECT (COUNT(DISTINCT ?entity) AS ?count) WHERE {{\n  {_iris(listing)}\n}}"
+    found = '[r["entity"] for r in some["rows"]]'
+    return _cell(query, _COUNT.substitute(_words(listing)), notes, found)
+
+
+def _iris(listing: Listing) -> str:
+    return f"{listing.pattern} FILTER(isIRI(?entity))"
+
+
+def _words(listing: Listing) -> dict[str, str]:
+    sentence = f"answer = {fstring(listing.lead, ' {n} {noun}')}"
+    if len(sentence) > 88:
+        sentence = f'answer = {literal(listing.lead)}\nanswer += f" {{n}} {{noun}}"'
+    return {"one": literal(listing.one), "many": literal(listing.many), "sentence": sentence}
+
+
+def definition_cell(
+    told: Mapping[str, str], facts: Mapping[str, str], v: Vocabulary, notes: Notes
+) -> Plan:
+    """Write the cell that tells what each of some entities is.
 
     Args:
-        listings: Tried in order.
+        told: Entity to the words before its definition, as in "Agent (ex:Agent) is a class: ".
+        facts: Field of the first one's description to the words before its values.
         v: The predicates in use.
         notes: What is submitted beside the answer.
-        count: Whether the reported query is to be one that counts.
-        further: Code that adds to ``answer``; see BELOW, BY_NAMESPACE and EXPECTED.
     """
-    alternatives = []
-    for listing in listings:
-        queries = [v.select(listing.pattern, listing.by)]
-        if count:
-            queries.insert(0, v.count(listing.pattern))
-        shown = ", ".join(quoted(query) for query in queries)
-        words = (listing.lead, listing.one, listing.many, listing.by, listing.heading, listing.own)
-        alternatives.append(f"    ({shown}, {', '.join(repr(word) for word in words)}),")
-    return _LISTING.format(
-        names="query, named" if count else "query",
-        names_query="named" if count else "query",
-        alternatives="\n".join(alternatives),
-        holds=' and check["rows"][0]["count"]' if count else "",
-        count='check["rows"][0]["count"]'
-        if count
-        else 'check["total"] if table["truncated"] else len({row["entity"] for row in '
-        'table["rows"]})',
-        most=_MOST_COUNTED if count else MOST_NAMED,
-        further=further,
-        evidence=list(notes.evidence),
-        submit=submission(notes),
+    texts = "\n".join(
+        f"  OPTIONAL {{ ?entity {path} ?{variable} FILTER({in_english(variable)}) }}"
+        for variable, paths in (("label", [v.labels]), ("definition", v.texts))
+        for path in paths
     )
-
-
-_ASK = """\
-query = {query}
-check = check_query(query)
-if not check["ok"]:
-    raise RuntimeError(check["error"])
-print(check)
-answer = {yes!r} if check["rows"][0]["ask"] else {no!r}
-evidence = {evidence!r}
-{submit}"""
-
-
-def ask_cell(query: str, yes: str, no: str, notes: Notes) -> str:
-    """Write the cell that answers yes or no from an ASK query."""
-    return _ASK.format(
-        query=quoted(query), yes=yes, no=no, evidence=list(notes.evidence), submit=submission(notes)
+    query = (
+        "SELECT ?entity ?label ?definition WHERE {\n"
+        f"  VALUES ?entity {{ {' '.join(told)} }}\n{texts}\n}}"
     )
+    body = 'text = {r["entity"]: r["definition"] or "no definition." for r in rows}\n'
+    before = "answer = "
+    for iri, words in told.items():
+        after = f" + text[{literal(iri)}]"
+        body += f"{before}{literal(words, before, after)}{after}\n"
+        before = 'answer += "\\n" + '
+    if facts:
+        body += f"d = describe_entity({literal(next(iter(told)))})\n"
+    for key, said in facts.items():
+        body += f'answer += "\\n{said}: " + ", ".join(d["{key}"][:{MOST_IN_A_FACT}]) + "."\n'
+    return _cell(query, body, notes)
 
 
-def plain_cell(answer: str, notes: Notes) -> str:
+def statements_cell(pattern: str, lead: str, key: str, v: Vocabulary, notes: Notes) -> Plan:
+    """Write the cell that tells what is stated of each ``?subject`` of a pattern.
+
+    Args:
+        pattern: Part of the query's body.
+        lead: How the answer begins.
+        key: The expression of what stands before the values, with ``r`` as the row.
+        v: The predicates in use.
+        notes: What is submitted beside the answer.
+    """
+    pattern += f"\n  ?subject ?property ?value\n  FILTER(isIRI(?value) || {in_english('value')})"
+    body = _STATEMENTS.substitute(key=key, lead=literal(lead, "answer = "))
+    return _cell(_labelled("?subject ?property ?value", pattern, v), body, notes)
+
+
+def values_cell(pattern: str, lead: str, none: str, v: Vocabulary, notes: Notes) -> Plan:
+    """Write the cell that tells the ``?value`` of a pattern.
+
+    Args:
+        pattern: The body of the query.
+        lead: What stands before the values.
+        none: The answer when there are none.
+        v: The predicates in use.
+        notes: What is submitted beside the answer.
+    """
+    body = _VALUES.substitute(lead=literal(lead, "answer = "), none=literal(none, "    answer = "))
+    found = '[r["value"] for r in rows[:15] if r["label"]]'
+    return _cell(_labelled("?value", pattern, v), body, notes, found)
+
+
+def ask_cell(pattern: str, claim: str, notes: Notes) -> Plan:
+    """Write the cell that answers whether a claim holds, which a pattern states."""
+    body = _ASK.substitute(claim=literal(claim, "claim = "))
+    return _cell(f"ASK {{\n  {pattern}\n}}", body, notes)
+
+
+def plain_cell(answer: str, notes: Notes) -> Plan:
     """Write the cell that submits an answer without a query: what was not found or understood."""
-    return (
-        f'SUBMIT(\n    answer={answer!r},\n    sparql="",\n    evidence=[],\n'
-        f"    thinking={notes.thinking!r},\n    reflection={notes.reflection!r},\n)"
-    )
+    fields = {"answer": answer, "thinking": notes.thinking, "reflection": notes.reflection}
+    lines = [f"    {name}={literal(text, f'    {name}=', ',')},\n" for name, text in fields.items()]
+    return notes.thinking, f'SUBMIT(\n{"".join(lines)}    sparql="",\n    evidence=[],\n)'

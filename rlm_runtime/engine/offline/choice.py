@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
 
+from rlm_runtime.engine.offline.findings import Found
 from rlm_runtime.engine.offline.patterns import GENERIC, STOP_WORDS
 from rlm_runtime.engine.offline.questions import Wanted
-from rlm_runtime.engine.offline.search import Found
 from rlm_runtime.ontology.text import local_name, search_key, words
 
 __all__ = ["Choice", "choose", "choose_several"]
@@ -25,8 +25,7 @@ class Choice:
         others: Further entities of that name, but of another kind.
         near: What is called alike, when it was taken for nothing.
         inexact: True when the name is not quite the one in the question.
-        beside: Entities named beside it in the same words.
-        unknown: Words of the question that nothing is called.
+        unknown: Words of the question that nothing is called, in lower case.
     """
 
     wanted: Wanted
@@ -34,31 +33,42 @@ class Choice:
     others: tuple[Found, ...] = ()
     near: tuple[Found, ...] = ()
     inexact: bool = False
-    beside: tuple[Found, ...] = ()
     unknown: tuple[str, ...] = ()
 
+    @property
+    def first(self) -> Found:
+        """What it was taken for first of all."""
+        return self.entities[0]
 
-def choose(wanted: Wanted, matches: Sequence[Found]) -> Choice:
-    """Take the words for an entity, all of them, or else for none."""
-    whole = [m for m in matches if m.phrase in wanted.full]
-    best = _best(sorted(whole, key=lambda m: wanted.full.index(m.phrase)), wanted.kinds)
+    @property
+    def names(self) -> list[str]:
+        """The unknown words that look like a name or an id, which no answer may ignore."""
+        said = self.wanted.text.split()
+        return [w for w in said if w.lower() in self.unknown and re.search("[A-Z0-9:]", w)]
+
+
+def choose(wanted: Wanted, matches: Mapping[str, Sequence[Found]]) -> Choice:
+    """Take the words for an entity, all of them, or else for none; ``matches`` are by phrase."""
+    best = _best([found for text in wanted.full for found in matches.get(text, ())], wanted.kinds)
     if best:
-        same, others = best
-        return Choice(wanted, same, others, inexact=_level(same[0]) > 0)
+        return Choice(wanted, *best, inexact=_level(best[0][0]) > 0)
     picked, unknown = _cover(wanted, matches)
     if picked and not unknown:
-        order = {"instance": 0, "property": 1, "class": 2}
-        first, *rest = sorted(picked, key=lambda found: order.get(found[0].kind, 3))
-        return Choice(wanted, first, beside=tuple(found[0] for found in rest))
-    return Choice(wanted, near=_near(wanted, matches), unknown=tuple(unknown))
+        order = ("instance", "property", "class")
+        first = min(picked, key=lambda found: order.index(found[0].kind))
+        return Choice(wanted, first, inexact=len(picked) > 1 or _level(first[0]) > 0)
+    key = search_key(wanted.full[-1] if wanted.full else wanted.text)
+    every = [found for text in (*wanted.full, *wanted.parts) for found in matches.get(text, ())]
+    near = sorted(_unique(every), key=lambda found: -_likeness(key, found))
+    return Choice(wanted, near=tuple(near[:3]), unknown=tuple(unknown))
 
 
-def choose_several(wanted: Wanted, matches: Sequence[Found]) -> list[Choice]:
-    """Take the words for as many entities as they name."""
-    whole = choose(wanted, matches)
-    if whole.entities and not whole.beside:
-        return [whole]
+def choose_several(wanted: Wanted, matches: Mapping[str, Sequence[Found]]) -> list[Choice]:
+    """Take the words for as many entities as they name; ``matches`` are by phrase."""
     picked, unknown = _cover(wanted, matches)
+    whole = choose(wanted, matches)
+    if len(picked) < 2 and whole.entities:
+        return [whole]
     chosen = [Choice(wanted, found, inexact=_level(found[0]) > 0) for found in picked]
     if unknown or not chosen:
         chosen.append(Choice(wanted, near=whole.near, unknown=tuple(unknown)))
@@ -68,14 +78,12 @@ def choose_several(wanted: Wanted, matches: Sequence[Found]) -> list[Choice]:
 def _best(
     matches: Sequence[Found], kinds: Sequence[str]
 ) -> tuple[tuple[Found, ...], tuple[Found, ...]] | None:
-    accepted = [m for m in matches if _level(m) < 3]
-    if not accepted:
-        return None
-    level = min(_level(m) for m in accepted)
-    alike = [m for m in accepted if _level(m) == level]
+    """Give the best of some matches, and those of the same name but another kind."""
+    level = min(map(_level, matches), default=3)
+    alike = [m for m in matches if _level(m) == level < 3]
     fitting = [m for m in alike if m.kind in kinds]
     if not fitting:
-        return tuple(alike[:1]), ()
+        return (tuple(alike[:1]), ()) if alike else None
     # Who writes a capital means it: "Entity" is not "entity".
     spelt = [m for m in fitting if m.phrase in (m.matched, m.label) and not m.phrase.islower()]
     kind = min((m.kind for m in spelt or fitting), key=kinds.index)
@@ -103,17 +111,22 @@ def _level(found: Found) -> int:
     if len(asked) != len(words(found.matched)) and " " in found.phrase:
         return 3
     key = search_key(found.phrase)
-    alike = SequenceMatcher(None, key, search_key(found.matched)).ratio()
-    return 2 if alike >= 0.85 and len(key) > 4 else 3
+    return 2 if _likeness(key, found) >= 0.85 and len(key) > 4 else 3
 
 
-def _cover(wanted: Wanted, matches: Sequence[Found]) -> tuple[list[tuple[Found, ...]], list[str]]:
+def _likeness(key: str, found: Found) -> float:
+    return SequenceMatcher(None, key, search_key(found.matched)).ratio()
+
+
+def _cover(
+    wanted: Wanted, matches: Mapping[str, Sequence[Found]]
+) -> tuple[list[tuple[Found, ...]], list[str]]:
     """Find entities for parts of the words, the longest first; give also the words left over."""
     left = _content(wanted.text)
     picked = []
     for part in (*wanted.full, *wanted.parts):
         inside = _content(part)
-        best = _best([m for m in matches if m.phrase == part], wanted.kinds)
+        best = _best(matches.get(part, ()), wanted.kinds)
         if best and inside and all(word in left for word in inside):
             picked.append(best[0])
             left = [word for word in left if word not in inside]
@@ -122,15 +135,6 @@ def _cover(wanted: Wanted, matches: Sequence[Found]) -> tuple[list[tuple[Found, 
 
 def _content(text: str) -> list[str]:
     return [word for word in text.lower().split() if word not in STOP_WORDS]
-
-
-def _near(wanted: Wanted, matches: Sequence[Found]) -> tuple[Found, ...]:
-    text = search_key(wanted.full[-1] if wanted.full else wanted.text)
-    scored = sorted(
-        _unique(matches),
-        key=lambda m: -SequenceMatcher(None, text, search_key(m.matched)).ratio(),
-    )
-    return tuple(scored[:3])
 
 
 def _unique(matches: Iterable[Found]) -> list[Found]:

@@ -10,10 +10,10 @@ from typing import Any
 import dspy
 from dspy.lm15 import Message, Request, Response, TextPart, Usage, response_to_events
 
-from rlm_runtime.engine.offline.notes import failed
+from rlm_runtime.engine.offline.findings import first_cell, read_findings
+from rlm_runtime.engine.offline.notes import failed, understood
 from rlm_runtime.engine.offline.plans import answer_cell
 from rlm_runtime.engine.offline.questions import read_question
-from rlm_runtime.engine.offline.search import read_findings, search_cell
 
 __all__ = ["OfflineLM"]
 
@@ -111,11 +111,12 @@ def _reply(prompt: str) -> str:
 
 def _turn(query: str, history: str) -> tuple[str, str]:
     question = read_question(query)
-    findings = read_findings(history)
     cells = len(re.findall(r"^Cell \d+:", history, re.M))
     if not cells:
-        return f"I read this as a question of the kind “{question.kind}”.", search_cell(question)
-    if cells == 1 and (findings.done or findings.matches):
+        asked = understood(question, [f"“{wanted.text}”" for wanted in question.wanted])
+        return f"{asked} First I look for what it names.", first_cell(question)
+    findings = read_findings(history)
+    if cells == 1 and findings.complete:
         return answer_cell(question, findings)
     return failed(history)
 

@@ -4,227 +4,128 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "BEYOND",
-    "GENERIC",
-    "KINDS",
-    "LANGUAGES",
-    "LEADS",
-    "PATTERNS",
-    "STOP_WORDS",
-    "TAILS",
-    "THERE",
-]
+__all__ = ["ANY", "BEYOND", "GENERIC", "HAVE", "KINDS", "LANGUAGES", "LEADS", "PATTERNS"]
+__all__ += ["STOP_WORDS", "TAILS", "THERE"]
 
-_ANY = ("class", "property", "instance")
+ANY = ("class", "property", "instance")
+"""The kinds of entity, as questions mean them most often."""
 
 KINDS: dict[str, tuple[tuple[str, ...], ...]] = {
-    "ask_subclass": (_ANY, _ANY),
-    "ask_disjoint": (_ANY, _ANY),
-    "ask_type": (_ANY, _ANY),
-    "related": (_ANY, _ANY),
-    "compared": (_ANY, _ANY),
-    "superclasses": (_ANY,),
-    "superproperties": (("property",),),
-    "subclasses": (_ANY,),
-    "subproperties": (("property",),),
-    "domain_of": (_ANY,),
-    "range_of": (_ANY,),
-    "domain_range": (("property",),),
-    "domain": (("property",),),
-    "range": (("property",),),
-    "inverse": (("property",),),
-    "labels": (_ANY,),
-    "disjoint": (_ANY,),
-    "equivalent": (_ANY,),
-    "types": (("instance", "property", "class"),),
+    **dict.fromkeys(("superproperties", "subproperties", "domain", "range"), (("property",),)),
+    **dict.fromkeys(("domain_range", "inverse"), (("property",),)),
     "instances": (("class",),),
-    "all": (),
-    "overview": (),
-    "definition": (_ANY,),
+    "types": (("instance", "property", "class"),),
     # Here x is what has the value, and y what the value is called.
     "values": (("instance", "class", "property"), ("property", "class")),
-    "linked": (),
 }
-"""Kinds of question; for each thing named, the kinds of entity it may be, likeliest first."""
+"""For each thing named in a kind of question, the kinds of entity it may be, likeliest first."""
 
-_X, _Y = r"(?P<x>.+?)", r"(?P<y>.+?)"
-_SUB = (
-    r"(?:sub-? ?class(?:es)?|sub-? ?types?|sub-? ?categor(?:y|ies)|kinds|types|varieties"
-    r"|speciali[sz]ations?|child(?:ren)?(?: class(?:es)?)?|descendants?|narrower(?: [a-z]+)?)"
+LANGUAGES = dict(
+    re.findall(
+        r"(\w+)=(\w+)",
+        "english=en german=de french=fr spanish=es italian=it dutch=nl portuguese=pt polish=pl "
+        "russian=ru chinese=zh japanese=ja arabic=ar",
+    )
 )
-_SUPER = (
-    r"(?:super-? ?class(?:es)?|super-? ?types?|parents?(?: class(?:es)?)?|ancestors?"
-    r"|generali[sz]ations?|broader(?: [a-z]+)?)"
-)
-_PROPERTIES = r"(?:propert(?:y|ies)|predicates?|attributes?|relations?|fields?)"
-_SUB_P, _SUPER_P = r"sub-? ?propert(?:y|ies)", r"super-? ?propert(?:y|ies)"
-_CLASSES = r"(?:class(?:es)?|concepts?|terms?)"
-_HAVE = r"(?:do|does|can|may|should|must)"
-_WHAT = r"(?:what|which|who)(?:'s)?"
-
-LANGUAGES = {
-    "english": "en",
-    "german": "de",
-    "french": "fr",
-    "spanish": "es",
-    "italian": "it",
-    "dutch": "nl",
-    "portuguese": "pt",
-    "polish": "pl",
-    "russian": "ru",
-    "chinese": "zh",
-    "japanese": "ja",
-    "arabic": "ar",
-}
 """Names of languages and their tags."""
 
-_LANGUAGE = rf"(?P<language>{'|'.join(LANGUAGES)})"
-
+_WORDS = {
+    "X": "(?P<x>.+?)",
+    "Y": "(?P<y>.+?)",
+    "SUB": "(?:sub-? ?(?:class(?:es)?|types?)|kinds?|types?|child(?:ren)?(?: class(?:es)?)?"
+    "|speciali[sz]ations?|descendants?|narrower(?: [a-z]+)?)",
+    "SUPER": "(?:super-? ?(?:class(?:es)?|types?)|parents?(?: class(?:es)?)?|ancestors?"
+    "|generali[sz]ations?|broader(?: [a-z]+)?)",
+    "SUBP": "sub-? ?propert(?:y|ies)",
+    "SUPERP": "super-? ?propert(?:y|ies)",
+    "PROPS": "(?:propert(?:y|ies)|predicates?|attributes?|relations?|fields?)",
+    "BE": "(?:is|are)",
+    "HAVE": "(?:do|does|can|may|should|must)",
+    "WHAT": "(?:what|which|who)(?:'s)?",
+    "OF": "(?:of|for|to|on|about|under|from|with)",
+    "A": "(?:an? |any |the )?(?:direct )?",
+    "SORT": "(?P<what>(?:(?:object|data|datatype|annotation) )?properties|classes|concepts"
+    "|individuals|instances|triples)",
+    "LANG": f"(?P<language>{'|'.join(LANGUAGES)})",
+}
 # The first that fits decides: what is more specific stands first.
-PATTERNS: tuple[tuple[str, str], ...] = (
-    ("overview", r"^what (?:is|does) (?:this|the) (?:ontology|vocabulary|graph|data(?:set)?)\b"),
-    (
-        "all",
-        r"^(?:what |which )?(?P<what>classes|(?:object|data|datatype|annotation) properties) "
-        rf"{_HAVE} .+ have$",
-    ),
-    (
-        "all",
-        r"^(?:what |which )?(?:are )?(?:all )?(?:of )?(?:the )?(?P<what>(?:(?:object|data"
-        r"|datatype|annotation) )?properties|classes|concepts|individuals|instances|triples"
-        rf"|statements)(?: are)?(?: defined| declared| {_HAVE} (?:it|(?:this|the) [a-z]+) have"
-        rf"| {_HAVE} .+ (?:define|contain|declare|include))?$",
-    ),
-    ("ask_subclass", rf"^(?:is|are) {_X} (?:an? )?(?:direct )?(?:{_SUB}|kind|type) of {_Y}$"),
-    ("ask_subclass", rf"^(?:is|are) {_X} (?:an? )?(?:direct )?{_SUB_P} of {_Y}$"),
-    ("ask_subclass", rf"^do(?:es)? {_X} (?:inherit from|speciali[sz]e|extend) {_Y}$"),
-    ("ask_disjoint", rf"^(?:is|are) {_X} disjoint (?:with|from|to) {_Y}$"),
-    ("ask_disjoint", rf"^are {_X} and {_Y} disjoint$"),
-    ("definition", rf"^(?:is|are) there (?:an? |any )?(?:[a-z]+ )?(?:called|named|for) {_X}$"),
-    ("definition", rf"^do(?:es)? {_X} exist$"),
-    (
-        "definition",
-        rf"^do(?:es)? .+ (?:have|define|contain|declare|include) (?:an? )?(?:{_CLASSES}"
-        rf"|{_PROPERTIES})(?: called| named| for)? {_X}$",
-    ),
-    ("inverse", rf"^do(?:es)? {_X} have (?:an? |any )?inverse"),
-    ("subclasses", rf"^do(?:es)? {_X} have (?:any )?{_SUB}$"),
-    ("ask_type", rf"^(?:is|are) {_X} (?:an?|instances? of) {_Y}$"),
-    ("compared", rf"\bdifferences? between {_X} and {_Y}$"),
-    (
-        "related",
-        rf"\bhow (?:are|is|do|does|can) {_X} (?:and|to|with) {_Y} "
-        r"(?:be )?(?:related|connected|linked|relate|connect|interact)",
-    ),
-    (
-        "related",
-        rf"\bhow (?:are|is|do|does|can) {_X} (?:be )?(?:related?|connect(?:ed)?"
-        rf"|link(?:ed)?)(?: to| with)? {_Y}$",
-    ),
-    (
-        "related",
-        rf"\b(?:relation(?:ship)?s?|connections?|links?|paths?|{_PROPERTIES})(?: are there"
-        rf"| exist)? (?:between|from) {_X} (?:and|to|with) {_Y}$",
-    ),
-    (
-        "related",
-        r"\b(?:link|connect|relate|join|lead|point|go)(?:e?s|ing)?(?: from| an?)? "
-        rf"{_X} (?:and|to|with) {_Y}$",
-    ),
-    ("related", rf"\bdomain (?:is |of |an? )*{_X} and (?:with |the |an? )*range (?:is |of )?{_Y}$"),
-    ("superproperties", rf"\b(?:is|are) {_X} (?:an? )?(?:direct )?{_SUB_P} of$"),
-    ("superproperties", rf"\b{_SUPER_P} (?:of|for) {_X}$"),
-    ("superproperties", rf"\b{_SUPER_P} {_HAVE} {_X} have$"),
-    ("subproperties", rf"\b{_SUB_P} (?:of|for) {_X}$"),
-    ("subproperties", rf"\b{_SUB_P} {_HAVE} {_X} have$"),
-    ("superclasses", rf"\b(?:is|are) {_X} (?:an? )?(?:direct )?(?:{_SUB}|kind|type) of$"),
-    ("superclasses", rf"\b{_SUPER} (?:of|for|to) {_X}$"),
-    ("superclasses", rf"\b{_SUPER} {_HAVE} {_X} have$"),
-    ("superclasses", rf"\b(?:broader|more general) than {_X}$"),
-    (
-        "superclasses",
-        rf"\b{_HAVE} {_X} (?:inherit|derive|descend|speciali[sz]e|extend)"
-        r"(?: from)?$",
-    ),
-    (
-        "types",
-        rf"\b(?:types?|kind|sort) of (?:thing|entity|resource|property|object) "
-        rf"(?:is|are) {_X}$",
-    ),
-    ("types", rf"^(?:what is )?(?:the )?(?:rdf:)?type of {_X}$"),
-    (
-        "types",
-        rf"\b(?:which|what) (?:class(?:es)?|types?) (?:is|are|does|do) {_X} "
-        r"(?:in|an? instance of|an? member of|of|belong to|have)$",
-    ),
-    ("types", rf"^what (?:class|type) is {_X}$"),
-    ("subclasses", rf"\b{_SUB} (?:of|for|under) {_X}$"),
-    ("subclasses", rf"\b{_SUB} {_HAVE} {_X} have$"),
-    ("subclasses", rf"\b(?:inherits?|derived?|derives|descends?) from {_X}$"),
-    ("subclasses", rf"\b(?:speciali[sz]es?|extends?|narrower than) {_X}$"),
-    ("range_of", rf"\b{_PROPERTIES}\b.* have {_X} as (?:an? |their |its )?range$"),
-    ("range_of", rf"\b{_PROPERTIES}\b.*\branges? (?:is |are |of |includes? |an? )*{_X}$"),
-    ("range_of", rf"\b{_PROPERTIES}\b.*\b(?:points?|leads?) to {_X}$"),
-    ("domain_of", rf"\b{_PROPERTIES}\b.* have {_X} as (?:an? |their |its )?domain$"),
-    ("domain_of", rf"\b{_PROPERTIES}\b.*\bdomains? (?:is |are |of |includes? |an? )*{_X}$"),
-    ("domain_range", rf"\bdomains? and (?:the |its )?ranges? (?:of|for) {_X}$"),
-    ("domain_range", rf"\branges? and (?:the |its )?domains? (?:of|for) {_X}$"),
-    ("domain_range", rf"\b{_CLASSES} {_HAVE} {_X} (?:link|connect|relate|join)$"),
-    ("domain", rf"\bdomains? (?:of|for) {_X}$"),
-    ("range", rf"\branges? (?:of|for) {_X}$"),
-    ("domain", rf"\bdomains? {_HAVE} {_X} have$"),
-    ("range", rf"\branges? {_HAVE} {_X} have$"),
-    ("inverse", rf"\b(?:inverse|opposite)s?(?: [a-z]+)? (?:of|for|to) {_X}$"),
-    ("inverse", rf"\b(?:is|are) {_X} (?:the )?inverse of$"),
-    ("labels", rf"\b{_LANGUAGE} (?:labels?|names?|words?|terms?) (?:of|for) {_X}$"),
-    ("labels", rf"\b(?:is|are) {_X} (?:called|named) in {_LANGUAGE}$"),
-    ("labels", rf"\b(?:labels?|synonyms?) (?:of|for) {_X}(?: in {_LANGUAGE})?$"),
-    ("disjoint", rf"\bdisjoint (?:with|from|to) {_X}$"),
-    ("disjoint", rf"\b(?:is|are) {_X} disjoint(?: with| from| to)?$"),
-    ("equivalent", rf"\b(?:equivalent|same as|identical)(?: [a-z]+)? (?:of|to|as|with) {_X}$"),
-    ("instances", rf"\b(?:instances?|individuals?|examples?)(?: of type| of| for) {_X}$"),
-    ("instances", rf"\b(?:instances?|individuals?|examples?) {_HAVE} {_X} have$"),
-    ("domain_of", rf"\b{_PROPERTIES} (?:of|for|on|about) {_X}$"),
-    ("domain_of", rf"\b{_PROPERTIES} {_HAVE} {_X} have$"),
-    (
-        "domain_of",
-        rf"\b{_PROPERTIES} (?:that |which |are |can |may |be )*(?:apply|applies|applied|used"
-        rf"|available|applicable|defined|belong)(?: to| with| on| for| by| in)* {_X}$",
-    ),
-    (
-        "definition",
-        rf"\b(?:meaning|definition|description|comment|documentation) (?:of|for|on) "
-        rf"{_X}$",
-    ),
-    ("values", rf"^(?:{_WHAT}|where|when)(?: is| are| was| were)? (?:the )?{_Y} (?:of|for) {_X}$"),
-    ("values", rf"^(?:{_WHAT} )?{_Y} {_HAVE} {_X} have$"),
-    ("values", rf"^(?:{_WHAT}(?: is| are| was| were)? )?{_X}['’]s {_Y}$"),
-    (
-        "definition",
-        rf"^what (?:does|do) {_X} (?:mean|stand for|denote|represent|describe"
-        r"|refer to|do)$",
-    ),
-    ("instances", rf"^who are {_X}$"),
-    (
-        "definition",
-        rf"^{_WHAT}(?: is| are| was| were|(?<='s))(?: meant by)? {_X}"
-        r"(?: about| (?:used )?for)?$",
-    ),
-    ("definition", rf"^(?:define|describe|explain|about) {_X}$"),
-)
+_TABLE = r"""
+overview ^what (?:is|does) (?:this|the) (?:ontology|vocabulary|graph|data(?:set)?)\b
+all ^(?:what |which )?(?:are )?(?:all )?(?:of )?(?:the )?<SORT>(?: are)?(?: defined| declared)?$
+all ^(?:what |which )?(?:all )?<SORT> <HAVE> .+ (?:have|define|contain|declare|include)$
+ask_subclass ^<BE> <X> <A>(?:<SUB>|<SUBP>) of <Y>$
+ask_subclass ^do(?:es)? <X> (?:inherit from|speciali[sz]e|extend) <Y>$
+ask_disjoint ^<BE> <X> disjoint <OF> <Y>$
+ask_disjoint ^are <X> and <Y> disjoint$
+definition ^<BE> there <A>(?:[a-z]+ )?(?:called|named|for) <X>$
+inverse ^do(?:es)? <X> have <A>inverse
+subclasses ^do(?:es)? <X> have <A><SUB>$
+ask_type ^<BE> <X> (?:an?|instances? of) <Y>$
+compared \bdifferences? between <X> and <Y>$
+related \bhow (?:<BE>|<HAVE>) <X> (?:and|to|with) <Y> (?:be )?(?:related?|connect|linked|interact)
+related \bhow (?:<BE>|<HAVE>) <X> (?:be )?(?:related?|connect(?:ed)?|linked)(?: to| with)? <Y>$
+related \b(?:relation(?:ship)?s?|connections?|links?|<PROPS>) (?:between|from) <X> (?:and|to) <Y>$
+related \b(?:link|connect|relate|join|lead)(?:s|ing)?(?: from| an?)? <X> (?:and|to|with) <Y>$
+superproperties \b<BE> <X> <A><SUBP> of$
+superproperties \b<SUPERP> <OF> <X>$
+subproperties \b<SUBP> <OF> <X>$
+superclasses \b<BE> <X> <A><SUB> of$
+superclasses \b(?:<SUPER> <OF>|broader than|more general than) <X>$
+superclasses \b<HAVE> <X> (?:inherit|derive|descend|speciali[sz]e|extend)(?: from)?$
+types \b(?:type|kind|sort) of (?:thing|entity|resource|property|object) <BE> <X>$
+types ^(?:what is )?(?:the )?(?:rdf:)?type of <X>$
+types ^(?:what|which) (?:class|type) (?:is|does) <X>(?: an instance of| belong to)?$
+subclasses \b<SUB> <OF> <X>$
+subclasses \b(?:inherits?|derived?|derives|descends?) from <X>$
+subclasses \b(?:speciali[sz]es?|extends?|narrower than) <X>$
+range_of \b<PROPS>\b.* have <X> as (?:an? |their |its )?range$
+range_of \b<PROPS>\b.*\branges? (?:is |are |of |includes? |an? )*<X>$
+domain_of \b<PROPS>\b.* have <X> as (?:an? |their |its )?domain$
+domain_of \b<PROPS>\b.*\bdomains? (?:is |are |of |includes? |an? )*<X>$
+domain_range \b(?:domains? and (?:the |its )?range|ranges? and (?:the |its )?domain)s? <OF> <X>$
+domain_range \b(?:classes|concepts) <HAVE> <X> (?:link|connect|relate|join)$
+domain \bdomains? <OF> <X>$
+range \branges? <OF> <X>$
+inverse \b(?:inverse|opposite)s?(?: [a-z]+)? <OF> <X>$
+inverse \b<BE> <X> <A>inverse of$
+labels \b<LANG> (?:labels?|names?|words?|terms?) <OF> <X>$
+labels \b<BE> <X> (?:called|named) in <LANG>$
+labels \b(?:labels?|synonyms?) <OF> <X>(?: in <LANG>)?$
+disjoint \bdisjoint <OF> <X>$
+disjoint \b<BE> <X> disjoint(?: with| from| to)?$
+equivalent \b(?:equivalent|same as|identical)(?: [a-z]+)? (?:of|to|as|with) <X>$
+instances \b(?:instances?|individuals?|examples?)(?: of type)? <OF> <X>$
+domain_of \b<PROPS> <OF> <X>$
+domain_of \b<PROPS> (?:<BE>|<HAVE>|that|be| )*(?:apply|used|defined) (?:to|with|on|for) <X>$
+definition \b(?:meaning|definition|description|comment) <OF> <X>$
+values ^(?:<WHAT>|where|when)(?: is| are| was| were)? (?:the )?<Y> (?:of|for) <X>$
+values ^(?:<WHAT>(?: is| are| was| were)? )?<X>['’]s <Y>$
+definition ^what (?:does|do) <X> (?:mean|stand for|denote|represent|describe|do)$
+instances ^who are <X>$
+definition ^<WHAT>(?: is| are| was| were|(?<='s))(?: meant by)? <X>(?: about| (?:used )?for)?$
+definition ^(?:define|describe|explain|about) <X>$
+"""
+
+
+def _pattern(line: str) -> tuple[str, str]:
+    kind, _, pattern = line.partition(" ")
+    return kind, re.sub("<([A-Z]+)>", lambda word: _WORDS[word[1]], pattern)
+
+
+PATTERNS = tuple(map(_pattern, _TABLE.strip().splitlines()))
 """Kind of question and regular expression; ``x`` and ``y`` name the things asked about."""
+
+HAVE = rf"^(.+?) {_WORDS['HAVE']} (?!(?:we|you|it|they) )(.+) have$"
+"""What can be said with "of" as well: "the subclasses that x has"."""
 
 THERE = r"(?:(?: (?:are|is))? (?:there|exist(?:s|ing)?)| do(?:es)? (?:we|you|it|they) have)$"
 """Endings of a question for all that there is of something."""
 
 LEADS = (
-    r"(?:please|kindly|hello|hi|hey|so|ok(?:ay)?|now)\b[ ,:]*"
-    r"|(?:can|could|would|will) you (?:please )?"
-    r"|(?:i (?:want|need|would like|'d like)|i'd like) to (?:know|see|understand) "
-    r"|do you know |tell (?:me|us) (?:everything |something |more |all )?"
-    r"(?=about|what|which|who|how|the)"
-    r"|(?:show|give) (?:me|us) (?=the|all|an?|what|which|\w)|according to [^,]+, "
+    r"(?:please|kindly|hello|hi|hey|so|ok(?:ay)?|now)\b[ ,:]*|(?:can|could|would|will) you |"
+    r"(?:i (?:want|need|would like|'d like)|i'd like) to (?:know|see|understand) |do you know "
+    r"|tell (?:me|us) (?:everything |something |more |all )?"
+    r"|(?:show|give) (?:me|us) |according to [^,]+, "
 )
 """Polite beginnings that say nothing about the kind of question."""
 

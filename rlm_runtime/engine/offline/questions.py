@@ -5,17 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from rlm_runtime.engine.offline.patterns import (
-    BEYOND,
-    GENERIC,
-    KINDS,
-    LANGUAGES,
-    LEADS,
-    PATTERNS,
-    STOP_WORDS,
-    TAILS,
-    THERE,
-)
+from rlm_runtime.engine.offline import patterns
 
 __all__ = ["Question", "Wanted", "read_question"]
 
@@ -33,9 +23,12 @@ _INDIRECT = re.compile(r"\b(?:all|every|indirect(?:ly)?|transitive(?:ly)?|descen
 _QUOTED = re.compile(r"[\"“”«»`]([^\"“”«»`]+)[\"“”«»`]|(?<!\w)['‘]([^'‘’]+)['’](?!\w)")
 _WORD = re.compile(r"<[^<>\s]+>|[\w.-]*:[^\s,;?!]+|[^\W_][\w'’.-]*|[^\W_]")
 _ARTICLES = re.compile(r"^(?:the|an?|any|all|each|every|some|this|that)(?: of)?(?: the)? ", re.I)
-_BEFORE = re.compile(rf"^(?:{GENERIC})(?: (?:called|named))? (?=\S)", re.I)
-_BEHIND = re.compile(rf"(?<=\S) (?:{GENERIC})$", re.I)
-_WITHIN = re.compile(r"(?<=\S) (?:in|within) \S+$", re.I)
+# What may stand around a name to say what it names.
+_AROUND = (
+    re.compile(rf"^(?:{patterns.GENERIC})(?: (?:called|named))? (?=\S)", re.I),
+    re.compile(rf"(?<=\S) (?:{patterns.GENERIC})$", re.I),
+    re.compile(r"(?<=\S) (?:in|within) \S+$", re.I),
+)
 
 
 @dataclass(frozen=True)
@@ -52,7 +45,7 @@ class Wanted:
     text: str
     full: tuple[str, ...]
     parts: tuple[str, ...] = ()
-    kinds: tuple[str, ...] = ("class", "property", "instance")
+    kinds: tuple[str, ...] = patterns.ANY
 
 
 @dataclass(frozen=True)
@@ -60,7 +53,7 @@ class Question:
     """A question as far as the rules understand it.
 
     Attributes:
-        kind: A key of ``patterns.KINDS``.
+        kind: One of those in ``patterns.PATTERNS``, or ``linked`` when none fits.
         wanted: What it names: x first, then y, or in the question's order.
         count: True when the number is asked for.
         indirect: True when the whole hierarchy is asked for, not just its next step.
@@ -85,77 +78,60 @@ def read_question(text: str) -> Question:
     Example:
         >>> question = read_question("How many subclasses does the class Agent have?")
         >>> question.kind, question.count, question.wanted[0].full
-        ('subclasses', True, ('the class Agent', 'class Agent', 'Agent'))
+        ('subclasses', True, ('class Agent', 'Agent'))
     """
     asked = _trimmed(text)
-    beyond = _beyond(asked)
-    counted = _COUNT.match(asked)
-    listed = None if counted else _LIST.match(asked)
-    begin = counted or listed
+    count = _COUNT.match(asked)
+    begin = count or _LIST.match(asked)
     rest = asked[begin.end() :] if begin else asked
-    there = re.search(THERE, rest, re.I)
+    there = re.search(patterns.THERE, rest, re.I)
     rest = rest[: there.start()] if there else rest
-    listing = bool(begin or there)
-    if listing:
+    if begin or there:
         rest = _ARTICLES.sub("", re.sub(r"^(?:what|which) ", "", rest, flags=re.I))
-    shared = {
-        "count": counted is not None,
-        "indirect": _INDIRECT.search(asked) is not None,
-        "beyond": beyond,
-    }
-    for kind, pattern in PATTERNS:
+    beyond, indirect = _beyond(asked), _INDIRECT.search(asked) is not None
+    shared = {"count": count is not None, "indirect": indirect, "beyond": beyond}
+    for kind, pattern in patterns.PATTERNS:
         found = re.search(pattern, rest, re.I)
-        if found is None or not all(_names(words) for words in _groups(found, "x", "y")):
+        groups = {key: words for key, words in found.groupdict().items() if words} if found else {}
+        named = [groups[key] for key in ("x", "y") if key in groups]
+        if found is None or not all(map(_names, named)):
             continue
-        if kind == "definition" and (counted or _beyond(found["x"])):
+        if kind == "definition" and (count or _beyond(named[0])):
             continue
-        if _beyond(_outside(found)):
+        # Between and than belong to the patterns themselves.
+        outside = re.sub(r"\b(?:between|than|mean)\b", " ", rest, flags=re.I)
+        for words in named:
+            outside = outside.replace(words, " ")
+        if _beyond(outside):
             break
-        pairs = zip(_groups(found, "x", "y"), KINDS[kind], strict=False)
-        things = tuple(_wanted(words, kinds) for words, kinds in pairs)
-        what = "".join(_groups(found, "what", "language")).lower()
-        return Question(kind, things, what=LANGUAGES.get(what, what), **shared)
-    if listing and len(_WORD.findall(rest)) <= 3 and _names(rest) and not beyond:
+        kinds = patterns.KINDS.get(kind, (patterns.ANY, patterns.ANY))
+        things = tuple(_wanted(*thing) for thing in zip(named, kinds, strict=False))
+        what = (groups.get("what") or groups.get("language") or "").lower()
+        return Question(kind, things, what=patterns.LANGUAGES.get(what, what), **shared)
+    if (begin or there) and len(_WORD.findall(rest)) <= 3 and _names(rest) and not beyond:
         return Question("instances", (_wanted(rest, ("class",)),), **shared)
     return Question("linked", tuple(_chunks(rest)), **shared)
 
 
-def _beyond(text: str) -> str:
-    """Give the first word that asks for more than the rules can follow; names are none."""
-    found = re.search(BEYOND, re.sub(r"<\S*>|\S*:\S*", " ", _QUOTED.sub(" ", text)), re.I)
-    return found[0].lower() if found else ""
-
-
-def _groups(found: re.Match[str], *names: str) -> list[str]:
-    """Give the texts of those groups that the pattern has and that matched."""
-    groups = found.groupdict()
-    return [groups[name] for name in names if groups.get(name)]
-
-
-def _outside(found: re.Match[str]) -> str:
-    """Give the text without the things named in it, and without what the pattern compares by."""
-    text = found.string
-    for name in ("x", "y"):
-        if name in found.groupdict():
-            start, end = found.span(name)
-            text = text[:start] + " " * (end - start) + text[end:]
-    return re.sub(r"\b(?:between|than|mean)\b", " ", text, flags=re.I)
-
-
 def _trimmed(text: str) -> str:
     asked = " ".join(text.split())[:_MAX_QUESTION].strip(" ?!.")
+    around = rf"^(?:{patterns.LEADS})|(?:{patterns.TAILS})$"
     for _ in range(4):
-        shorter = re.sub(rf"^(?:{LEADS})", "", asked, count=1, flags=re.I)
-        shorter = re.sub(rf"(?:{TAILS})$", "", shorter, count=1, flags=re.I).strip(" ?!.,")
-        if shorter == asked or not shorter:
-            break
-        asked = shorter
+        shorter = re.sub(around, "", asked, flags=re.I).strip(" ?!.,")
+        asked = re.sub(patterns.HAVE, r"\1 of \2", shorter, flags=re.I) or asked
     return asked
+
+
+def _beyond(text: str) -> str:
+    """Give the first word that asks for more than the rules can follow; names are none."""
+    said = re.sub(r"<\S*>|\S*:\S*", " ", _QUOTED.sub(" ", text))
+    found = re.search(patterns.BEYOND, said, re.I)
+    return found[0].lower() if found else ""
 
 
 def _names(text: str) -> bool:
     """Say whether any word of a text can name something."""
-    return any(word.lower() not in STOP_WORDS for word in _WORD.findall(text))
+    return any(word.lower() not in patterns.STOP_WORDS for word in _WORD.findall(text))
 
 
 def _wanted(text: str, kinds: tuple[str, ...]) -> Wanted:
@@ -163,24 +139,20 @@ def _wanted(text: str, kinds: tuple[str, ...]) -> Wanted:
     quoted = _QUOTED.search(text)
     if quoted:
         return Wanted(text, ((quoted[1] or quoted[2]).strip(),), (), kinds)
-    full = [text]
-    for shortened in (_ARTICLES, _BEFORE, _BEHIND, _WITHIN):
-        full.append(shortened.sub("", full[-1]))
-    full = list(dict.fromkeys(phrase for phrase in full if _names(phrase)))
-    parts = [part for part in _parts(_ARTICLES.sub("", text)) if part not in full]
+    full = [_ARTICLES.sub("", text)]
+    words = _WORD.findall(full[0])[:8]
+    for around in _AROUND:
+        full.append(around.sub("", full[-1]))
+    full = [phrase for phrase in dict.fromkeys(full) if _names(phrase)]
+    runs = [
+        words[start : start + length]
+        for length in range(len(words) - 1, 0, -1)
+        for start in range(len(words) - length + 1)
+    ]
+    ends = patterns.STOP_WORDS.isdisjoint
+    parts = [" ".join(run) for run in runs if ends((run[0].lower(), run[-1].lower()))]
+    parts = [part for part in dict.fromkeys(parts) if part not in full]
     return Wanted(text, tuple(full), tuple(parts[:_MAX_PARTS]), kinds)
-
-
-def _parts(text: str) -> list[str]:
-    """Give the runs of words that begin and end with a word that can name something."""
-    words = _WORD.findall(text)[:8]
-    parts = []
-    for length in range(len(words) - 1, 0, -1):
-        for start in range(len(words) - length + 1):
-            run = words[start : start + length]
-            if not {run[0].lower(), run[-1].lower()} & STOP_WORDS:
-                parts.append(" ".join(run))
-    return list(dict.fromkeys(parts))
 
 
 def _chunks(text: str) -> list[Wanted]:
@@ -188,9 +160,9 @@ def _chunks(text: str) -> list[Wanted]:
     pieces = [quoted[0] for quoted in _QUOTED.finditer(text)]
     run: list[str] = []
     for word in [*_WORD.findall(_QUOTED.sub(" the ", text)), "the"]:
-        if word.lower() not in STOP_WORDS:
+        if word.lower() not in patterns.STOP_WORDS:
             run.append(word)
         elif run:
             pieces.append(" ".join(run))
             run = []
-    return [_wanted(piece, ("class", "property", "instance")) for piece in pieces[:_MAX_CHUNKS]]
+    return [_wanted(piece, patterns.ANY) for piece in pieces[:_MAX_CHUNKS]]

@@ -2,75 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection
 
 __all__ = ["Vocabulary", "in_english"]
 
 
-def in_english(variable: str, otherwise: str = "") -> str:
-    """Give the filter that keeps English and untagged texts, and what ``otherwise`` holds for.
+def _schema(name: str) -> tuple[str, ...]:
+    return f"schema:{name}", f"<http://schema.org/{name}>", f"<https://schema.org/{name}>"
+
+
+_ROLES: dict[str, tuple[str, ...]] = {
+    "label": ("rdfs:label", "skos:prefLabel", "foaf:name", *_schema("name")),
+    "title": ("dcterms:title", "dc:title"),
+    # A comment may be about anything; a definition is what is asked for.
+    "text": ("skos:definition", "rdfs:comment", "dcterms:description", *_schema("description")),
+    "synonym": ("skos:altLabel",),
+    "broader": ("skos:broader",),
+    "narrower": ("skos:narrower",),
+    "domain": ("rdfs:domain", *_schema("domainIncludes")),
+    "range": ("rdfs:range", *_schema("rangeIncludes")),
+    "inverse": ("owl:inverseOf", *_schema("inverseOf")),
+    "disjoint": ("owl:disjointWith", "owl:propertyDisjointWith"),
+    "equivalent": ("owl:equivalentClass", "owl:equivalentProperty", "owl:sameAs"),
+}
+_MEMBER = "rdf:rest*/rdf:first"
+
+
+def in_english(variable: str) -> str:
+    """Give the condition that keeps English and untagged texts.
 
     Example:
         >>> in_english("name")
-        'FILTER(LANG(?name) = "" || LANGMATCHES(LANG(?name), "en"))'
+        'LANG(?name) IN ("", "en")'
     """
-    first = f"{otherwise} || " if otherwise else ""
-    return f'FILTER({first}LANG(?{variable}) = "" || LANGMATCHES(LANG(?{variable}), "en"))'
+    return f'LANG(?{variable}) IN ("", "en")'
 
 
 class Vocabulary:
-    """The predicates that an ontology uses for each role, as parts of SPARQL.
+    """The predicates that an ontology uses for each role, the usual one where none is seen.
 
     Example:
-        >>> Vocabulary({"domain": ["rdfs:domain"], "union": ["owl:unionOf"]}).domain
+        >>> Vocabulary(["rdfs:domain", "owl:unionOf"]).ends("domain")
         'rdfs:domain/(owl:unionOf/rdf:rest*/rdf:first)?'
     """
 
-    def __init__(self, uses: Mapping[str, Sequence[str]]) -> None:
-        self._uses = uses
-        union = "/(owl:unionOf/rdf:rest*/rdf:first)?" if uses.get("union") else ""
-        self.domain = self._grouped("domain", "rdfs:domain") + union
-        self.range = self._grouped("range", "rdfs:range") + union
-        self.labels = self.either("label", "rdfs:label")
-        # A comment may be about anything; a definition is what is asked for.
-        self.texts = sorted(uses.get("text", ()), key=lambda name: not name.endswith("definition"))
+    def __init__(self, used: Collection[str]) -> None:
+        self._used = used
+        titled = self.in_use("title") and not self.in_use("label")
+        self.labels = "|".join(self.names("title" if titled else "label"))
+        self.texts = self.names("text")
+        # A domain or range may be a union of classes.
+        self.members = f"(owl:unionOf/{_MEMBER})?" if "owl:unionOf" in used else ""
 
-    def uses(self, role: str) -> bool:
-        """Say whether any predicate of a role is in use."""
-        return bool(self._uses.get(role))
+    def in_use(self, role: str) -> list[str]:
+        """Give the predicates of a role that are in use."""
+        return [name for name in _ROLES[role] if name in self._used]
 
     def names(self, role: str) -> list[str]:
-        """Give the predicates of a role that are in use."""
-        return list(self._uses.get(role, ()))
+        """Give the predicates of a role that are in use, or its usual one."""
+        return self.in_use(role) or [_ROLES[role][0]]
 
-    def either(self, role: str, default: str) -> str:
-        """Give a path that follows any predicate of a role."""
-        return "|".join(self._uses.get(role) or [default])
+    def ends(self, role: str) -> str:
+        """Give the path from a property to the classes of its domain or range."""
+        names = self.names(role)
+        path = names[0] if len(names) == 1 else f"({'|'.join(names)})"
+        return f"{path}/{self.members}" if self.members else path
 
-    def both_ways(self, role: str, default: str) -> str:
+    def both_ways(self, role: str) -> str:
         """Give a path that follows any predicate of a role, forwards or backwards."""
-        names = self._uses.get(role) or [default]
-        return "|".join([*names, *(f"^{name}" for name in names)])
-
-    def _grouped(self, role: str, default: str) -> str:
-        names = self._uses.get(role) or [default]
-        return names[0] if len(names) == 1 else f"({'|'.join(names)})"
-
-    def select(self, pattern: str, by: str = "") -> str:
-        """Give the query for the ``?entity`` of a pattern, with one label each."""
-        more = f" ?{by}" if by else ""
-        return (
-            f"SELECT ?entity (MIN(STR(?name)) AS ?label){more} WHERE {{\n"
-            f"  {pattern}\n  FILTER(isIRI(?entity))\n"
-            f"  OPTIONAL {{ ?entity {self.labels} ?name "
-            f"{in_english('name')} }}\n"
-            f"}} GROUP BY ?entity{more} ORDER BY ?entity{more}"
-        )
-
-    @staticmethod
-    def count(pattern: str) -> str:
-        """Give the query that counts the ``?entity`` of a pattern."""
-        return (
-            f"SELECT (COUNT(DISTINCT ?entity) AS ?count) WHERE {{\n"
-            f"  {pattern}\n  FILTER(isIRI(?entity))\n}}"
-        )
+        names = self.names(role)
+        ways = [*names, *(f"^{name}" for name in names)]
+        if role == "disjoint" and "owl:members" in self._used:
+            ways.append(f"(^(owl:members/{_MEMBER})/owl:members/{_MEMBER})")
+        return "|".join(ways)
