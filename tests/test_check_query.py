@@ -105,6 +105,25 @@ class TestCheckQuery:
         assert "occurs nowhere" in checked["warnings"][0]
 
     @pytest.mark.parametrize(
+        "without",
+        [
+            "FILTER NOT EXISTS { ?x ex:price ?y }",
+            "FILTER(!EXISTS { ?x ex:price ?y })",
+            "MINUS { ?x ex:price ?y }",
+        ],
+    )
+    def test_that_there_is_none_without_something_is_no_reason_to_doubt(
+        self, tools: Tools, without: str
+    ) -> None:
+        checked = tools["check_query"](f"SELECT ?x {{ ?x a ex:Product {without} }}")
+        assert (checked["total"], checked["warnings"]) == (0, [])
+        assert 'right if the answer is "none"' in checked["note"]
+
+    def test_that_a_filter_takes_all_away_is_a_warning(self, tools: Tools) -> None:
+        checked = tools["check_query"]("SELECT ?x { ?x ex:price ?y FILTER(?y > 100) }")
+        assert 'right if the answer is "none"' in checked["warnings"][0]
+
+    @pytest.mark.parametrize(
         "query",
         ["", "SELECT", "DROP ALL", "SELECT ?x { ?x nope:a ?y }", None, 5, "SELECT ?x { 'a }"],
     )

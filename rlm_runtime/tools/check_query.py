@@ -8,7 +8,7 @@ from typing import Any
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, with_sort_values
-from rlm_runtime.tools.values import counted_table
+from rlm_runtime.tools.values import counted_table, join_notes
 from rlm_runtime.tools.why_empty import why_empty
 
 __all__ = ["failed_check", "query_report"]
@@ -42,7 +42,7 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
     duplicates = len(rows.terms) - len(repeated)
     ties, chance = _past_the_limit(ontology, query, rows, timeout)
     empty = why_empty(ontology, query, rows)
-    warnings = [empty] if empty else []
+    warnings = [empty.text] if empty and empty.doubtful else []
     if duplicates:
         warnings.append(f"{duplicates} rows repeat another row; SELECT DISTINCT drops them.")
     if ties:
@@ -61,6 +61,7 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
         "duplicates": duplicates,
         "ties": ties,
         "warnings": warnings,
+        **join_notes(table.get("note"), empty.text if empty and not empty.doubtful else None),
     }
 
 

@@ -149,7 +149,7 @@ def _select_table(ontology: Ontology, query: str, limit: int, timeout: float) ->
     rows = ontology.select(_query_text(query), limit=bound, timeout=timeout)
     table = counted_table(ontology, query, rows, timeout)
     empty = why_empty(ontology, query, rows)
-    return {**table, **join_notes(table.get("note"), note, empty)}
+    return {**table, **join_notes(table.get("note"), note, empty.text if empty else None)}
 
 
 def _fitting(make: Callable[[int], dict[str, Any]], limit: int) -> dict[str, Any]:

@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import re
 import time
+from itertools import pairwise
+from typing import NamedTuple
 
 from rlm_runtime.errors import QueryError, QueryTimeout
 from rlm_runtime.ontology.protocol import Ontology, Rows
-from rlm_runtime.ontology.query_parts import RDF_TYPE, Pattern, query_parts
+from rlm_runtime.ontology.query_parts import RDF_TYPE, Pattern, QueryParts, query_parts
+from rlm_runtime.ontology.sparql_tokens import tokens
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.text import local_name
 from rlm_runtime.ontology.vocabulary import RDFS
 from rlm_runtime.tools.values import occurs, suggestions
 
-__all__ = ["why_empty"]
+__all__ = ["EmptyReason", "why_empty"]
 
 _BUDGET = 4.0
 _MAX_PATTERNS = 12
+_MAX_COUNT = 100
 _SUBCLASS = f"<{RDFS}subClassOf>"
 _IRI = re.compile(r"<([^<>\s]*)>")
 
 
-def why_empty(ontology: Ontology, query: str, rows: Rows) -> str | None:
+class EmptyReason(NamedTuple):
+    """Why a query finds nothing, and whether that is a reason to doubt the query."""
+
+    text: str
+    doubtful: bool
+
+
+def why_empty(ontology: Ontology, query: str, rows: Rows) -> EmptyReason | None:
     """Explain an empty result as far as a few small queries can, within four seconds.
 
     Empty are no rows, an ASK that is false, and one row of nothing but zeros: a count over a
@@ -34,30 +45,53 @@ def why_empty(ontology: Ontology, query: str, rows: Rows) -> str | None:
 
     Returns:
         A sentence or a few; None when the result is not empty, or is a zero with no reason to
-        doubt it.
+        doubt it. There is no doubt when all that the query asks for is there, and what it must
+        not have, by NOT EXISTS or MINUS, is there as well: the answer is "none".
     """
     if not _finds_nothing(rows):
         return None
+    reason, parts = _reason(ontology, query)
+    if reason or (rows.terms and rows.form == "SELECT"):
+        return EmptyReason(reason, True) if reason else None
+    if not parts.patterns:
+        return EmptyReason("Nothing matches.", True)
+    excludes = _excludes(query)
+    what = "NOT EXISTS or MINUS" if excludes else "a FILTER, VALUES or HAVING"
+    return EmptyReason(
+        f"All triple patterns match together; {what} takes all away. "
+        'That is right if the answer is "none".',
+        not excludes,
+    )
+
+
+def _reason(ontology: Ontology, query: str) -> tuple[str | None, QueryParts]:
+    """Name what is wrong with the names or triple patterns of a query, if anything is."""
     parts = query_parts(query, ontology.prefixes)
     search = _Search(ontology)
     try:
         unknown = [iri for iri in parts.iris if not search.occurs(iri)]
         if unknown:
-            return " ".join(
+            told = " ".join(
                 f"{ontology.compact(iri)} occurs nowhere in {ontology.name}. "
                 f"{suggestions(ontology, local_name(iri))}"
                 for iri in unknown[:3]
             )
-        reason = search.pattern_that_fails(parts.patterns[:_MAX_PATTERNS])
+            return told, parts
+        return search.pattern_that_fails(parts.patterns[:_MAX_PATTERNS]), parts
     except QueryTimeout:
-        return "Nothing matches; finding out why took too long."
+        return "Nothing matches; finding out why took too long.", parts
     except QueryError as error:
-        return f"Nothing matches; finding out why failed: {error}"
-    if reason or (rows.terms and rows.form == "SELECT"):
-        return reason
-    if parts.patterns:
-        return "All triple patterns match together; a FILTER, VALUES or HAVING takes all away."
-    return "Nothing matches."
+        return f"Nothing matches; finding out why failed: {error}", parts
+
+
+def _excludes(query: str) -> bool:
+    """Say whether a query has MINUS, NOT EXISTS or ``!EXISTS``."""
+    found = [
+        token.text.upper() if token.kind in ("word", "mark") else "" for token in tokens(query)
+    ]
+    return "MINUS" in found or any(
+        word == "EXISTS" and before in ("NOT", "!") for before, word in pairwise(found)
+    )
 
 
 def _finds_nothing(rows: Rows) -> bool:
@@ -103,10 +137,9 @@ class _Search:
         if not predicate.startswith("<"):
             return ""
         if target.startswith("<") or subject.startswith("<"):
-            source = "?s" if target.startswith("?") else target
-            to = subject if subject.startswith("<") else "?o"
-            if self._holds(f"{source} {predicate} {to} ."):
-                return "but the other way round it matches: swap subject and object."
+            turned = self._turned(pattern)
+            if turned:
+                return turned
         if not target.startswith(("?", "<", "_:")):
             alike = self._sample(
                 f"{subject} {predicate} ?v FILTER(LCASE(STR(?v)) = LCASE(STR({target})))"
@@ -121,6 +154,28 @@ class _Search:
             there = self._sample(f"{subject} ?v ?o")
             return f"; {self._shown_text(subject)} has {there}." if there else ""
         return ""
+
+    def _turned(self, pattern: Pattern) -> str:
+        """Say what matches with subject and object exchanged, which may have been meant."""
+        subject, predicate, target = pattern.subject, pattern.predicate, pattern.object
+        source = "?s" if target.startswith("?") else target
+        to = subject if subject.startswith("<") else "?o"
+        query = f"SELECT * WHERE {{ {source} {predicate} {to} }}"
+        rows = self._ontology.select(query, limit=_MAX_COUNT, timeout=self._left())
+        if not rows.terms:
+            return ""
+        if source != "?s" and to != "?o":
+            return "; it is so the other way round: right if you meant that."
+        is_object = source != "?s"
+        entity, role, other = (
+            (target, "object", "subject") if is_object else (subject, "subject", "object")
+        )
+        count = f"{'at least ' if rows.truncated else ''}{len(rows)}"
+        return (
+            f"; no statement has {self._shown_text(entity)} as {role} of "
+            f"{self._shown_text(predicate)}, it is {other} of {count}: right if you meant that, "
+            "else exchange the two."
+        )
 
     def _sample(self, pattern: str) -> str:
         query = f"SELECT DISTINCT ?v WHERE {{ {pattern} }} LIMIT 6"
