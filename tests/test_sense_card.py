@@ -264,14 +264,48 @@ def test_a_thesaurus(tmp_path: Path) -> None:
     )
     assert "SKOS; 6 triples" in card
     line = line_of(card, "skos:Concept (2)")
-    assert 'skos:prefLabel string@en "Animal"|"Cat", string@de (1)' in line
+    assert 'skos:prefLabel string@en ex:animal "Animal"|ex:cat "Cat", string@de (1)' in line
     assert "skos:broader -> skos:Concept, 1 of 2" in line
     assert 'FILTER(LANG(?yLabel) = "en")' in card
 
 
 def test_the_names_of_few_instances_are_all_told(shop: Ontology) -> None:
     line = line_of(make_sense_card(shop), "ex:Department (2)")
-    assert 'rdfs:label string@en "Research"|"Sales"' in line
+    assert 'rdfs:label string@en ex:d1 "Research"|ex:d0 "Sales"' in line
+
+
+def test_few_instances_that_are_called_as_their_iris_have_a_rule(tmp_path: Path) -> None:
+    named = {"Chair": "Chair", "Desk": "Desk", "Office-desk": "Office desk"}
+    things = "\n".join(f'ex:{i} a ex:P ; rdfs:label "{name}" .' for i, name in named.items())
+    line = line_of(card_of(tmp_path, things), "ex:P (3)")
+    assert line.endswith('string (IRI ex:NAME) "Chair"|"Desk"|ex:Office-desk "Office desk"')
+
+
+def test_a_name_of_several_instances_has_no_iri(tmp_path: Path) -> None:
+    things = "\n".join(f'ex:e{i} a ex:P ; rdfs:label "n{i // 2}" .' for i in range(3))
+    assert 'string "n0"|ex:e2 "n1" (only' in card_of(tmp_path, things)
+
+
+def test_links_among_few_instances_of_a_class_are_a_tree(tmp_path: Path) -> None:
+    wider = {"Chair": "Furniture", "Desk": "Furniture", "Stool": "Chair"}
+    down = "\n".join(f"ex:{a} a ex:C ; ex:wider ex:{b} ." for a, b in wider.items())
+    up = "\n".join(f"ex:{b} a ex:D ; ex:narrower ex:{a} ." for a, b in wider.items())
+    card = card_of(tmp_path, f"{down} ex:Furniture a ex:C .")
+    assert line_of(card, "Tree") == "Tree by ex:wider: Furniture > Chair, Desk; Chair > Stool"
+    card = card_of(tmp_path, f"{up} ex:Desk a ex:D . ex:Stool a ex:D .")
+    assert line_of(card, "Tree") == "Tree by ex:narrower: Furniture > Chair, Desk; Chair > Stool"
+
+
+@pytest.mark.parametrize("links", ["ex:a ex:to ex:b . ex:b ex:to ex:a", "ex:a ex:to ex:b, ex:c"])
+def test_a_circle_is_no_tree(tmp_path: Path, links: str) -> None:
+    circle = f"ex:a a ex:C . ex:b a ex:C . ex:c a ex:C . {links} . ex:c ex:to ex:b ."
+    assert "Tree" not in card_of(tmp_path, circle)
+
+
+def test_values_that_repeat_are_all_listed(tmp_path: Path) -> None:
+    places = "\n".join(f'ex:e{i} a ex:P ; ex:in "L{i % 4}" ; ex:no "{i}" .' for i in range(5))
+    line = line_of(card_of(tmp_path, places), "ex:P (5)")
+    assert line == 'ex:P (5): ex:in string "L0"|"L1"|"L2"|"L3"; ex:no string "0"'
 
 
 def test_a_value_that_is_always_the_same_is_told_from_an_example(tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ class Usage:
         targets: The classes of the values, in full, the most frequent first.
         inside: For blank nodes without a class, their predicates, in full.
         listed: All values, when they are few texts that repeat or the names of few instances.
+        named: Listed names to the IRI of the one instance each names, if there is just one.
+        tree: For links among few instances of one class: parent to children, as they are called.
     """
 
     predicate: str
@@ -43,6 +45,8 @@ class Usage:
     targets: list[str] = field(default_factory=list)
     inside: list[str] = field(default_factory=list)
     listed: list[Term] = field(default_factory=list)
+    named: dict[str, str] = field(default_factory=dict)
+    tree: dict[str, list[str]] = field(default_factory=dict)
 
 
 @dataclass

@@ -27,6 +27,7 @@ class Detail:
         classes: Lines of classes with the predicates of their instances.
         predicates: Predicates in such a line.
         example: Characters of an example text; 0 for no examples.
+        strings: Whether texts in quotes without a language are called strings.
         listed: Values in a list of all values.
         comment: Characters of the ontology's description.
         labels: Whether names are followed by labels that say more than they.
@@ -45,6 +46,7 @@ class Detail:
     classes: int = 60
     predicates: int = 60
     example: int = 30
+    strings: bool = True
     listed: int = 12
     comment: int = 300
     labels: bool = True
@@ -66,10 +68,12 @@ _STEPS: tuple[dict[str, int | bool], ...] = (
     {"example": 16},
     {"comment": 100, "inverses": 15},
     {"labels": False, "predicates": 30, "names": 40},
-    {"comment": 60, "listed": 10},
+    {"comment": 60},
     {"bare": True},
-    {"classes": 30, "branches": 30, "listed": 8, "inverses": 8},
-    {"example": 10, "names": 20, "comment": 0},
+    {"strings": False, "example": 12},
+    {"listed": 10},
+    {"classes": 30, "branches": 30, "inverses": 8},
+    {"example": 10, "listed": 8, "names": 20, "comment": 0},
     {"predicates": 15, "children": 30},
     {"ranges": 1},
     {"inverses": 0, "predicates": 12},
@@ -181,12 +185,25 @@ class InstanceLines:
         written = [self._used_line(iri, counts[iri], detail) for iri in shown]
         how = "; describe_entity lists the rest" if any(cut for _, cut in written) else ""
         lines = [f"Classes (direct instances): predicates of their instances{how}"] if shown else []
-        lines += [line for line, _ in written]
+        for cls, (line, _) in zip(shown, written, strict=True):
+            lines += [line, *self._trees(cls, detail)]
         rest = [
             f"{self._names.compact(i)} ({n:,})" for i, n in counts.items() if i and i not in shown
         ]
         what = "Other classes (direct instances)" if shown else "Classes (direct instances)"
         return [*lines, *self._names.line(what, rest, detail.names)]
+
+    def _trees(self, cls: str, detail: Detail) -> list[str]:
+        """Write how few instances of a class hang together, the roots first."""
+        return [
+            f"Tree by {self._names.compact(usage.predicate)}: "
+            + "; ".join(
+                f"{parent} > {self._names.listed(below, detail.children)}"
+                for parent, below in usage.tree.items()
+            )
+            for usage in self._facts.usages[cls]
+            if usage.tree and detail.listed
+        ]
 
     def _used_line(self, cls: str, instances: int, detail: Detail) -> tuple[str, bool]:
         """Write the line of a class, and say whether predicates were left out."""
@@ -247,10 +264,24 @@ class InstanceLines:
         shared = usage.predicate in NAME_PREDICATES and usage.values < usage.statements
         told = f" (only {usage.values:,} different)" if shared else ""
         listed = usage.listed
+        kind = "" if usage.kind == "string" and not detail.strings else f"{usage.kind} "
         if listed and len(listed) <= detail.listed:
             always = "always " if len(listed) == 1 < usage.statements else ""
-            return f"{usage.kind} {always}{'|'.join(self._text(t, 24) for t in listed)}{told}"
-        return f"{usage.kind} {self._text(low, example)}{told}" if example else usage.kind + told
+            return f"{kind}{always}{self._listed(usage)}{told}"
+        return f"{kind}{self._text(low, example)}{told}" if example else usage.kind + told
+
+    def _listed(self, usage: Usage) -> str:
+        """Write all values; names of instances with their IRIs, or with the rule these follow."""
+        compact = self._names.compact
+        alike = {n: i for n, i in usage.named.items() if i.removeprefix(namespace_of(i)) == n}
+        spaces = {namespace_of(iri) for iri in alike.values()}
+        rule = f"(IRI {compact(f'{spaces.pop()}NAME')}) " if len(spaces) == 1 < len(alike) else ""
+        return rule + "|".join(
+            f"{compact(usage.named[t.value])} {self._text(t, 24)}"
+            if t.value in usage.named and not (rule and t.value in alike)
+            else self._text(t, 24)
+            for t in usage.listed
+        )
 
     def _text(self, term: Term, longest: int) -> str:
         return in_sparql(

@@ -8,6 +8,7 @@ from rlm_runtime.ontology.card_facts import Asker, Usage
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.terms import kind_of
+from rlm_runtime.ontology.text import local_name
 from rlm_runtime.ontology.vocabulary import META, NAME_PREDICATES, OWL, RDF, RDFS
 
 __all__ = ["gather_usages"]
@@ -15,8 +16,10 @@ __all__ = ["gather_usages"]
 _MAX_CLASSES = 40
 _MAX_VALUE_LISTS = 24
 _MAX_ANNOTATIONS = 20
-_FEW_VALUES = 6
+_FEW_VALUES = 12
 _FEW_INSTANCES = 12
+_MAX_TREES = 3
+_MAX_TREE = 30
 
 
 def gather_usages(asker: Asker) -> None:
@@ -28,6 +31,7 @@ def gather_usages(asker: Asker) -> None:
     _of_classes(asker, counted)
     _untyped(asker)
     _value_lists(asker)
+    _trees(asker)
     _annotations(asker)
 
 
@@ -124,10 +128,11 @@ def _value_lists(asker: Asker) -> None:
         names, pattern = ("?x ?p ?lang", "?s a ?x ; ?p ?v") if typed else ("?p ?lang", "?s ?p ?v")
         for row in asker.ask(
             "the values of some predicates",
-            f"SELECT DISTINCT {names} ?v WHERE {{ VALUES ({names}) {{ {which} }} {pattern} "
-            f"FILTER(isLiteral(?v) && LCASE(LANG(?v)) = ?lang) }} ORDER BY {names} ?v",
+            f"SELECT {names} ?v (MIN(STR(?s)) AS ?first) (COUNT(DISTINCT ?s) AS ?n) "
+            f"WHERE {{ VALUES ({names}) {{ {which} }} {pattern} FILTER(isLiteral(?v) && "
+            f"LCASE(LANG(?v)) = ?lang) }} GROUP BY {names} ?v ORDER BY {names} ?v",
         ):
-            cls, predicate, value = row[0], row[-3], row[-1]
+            cls, predicate, value, first, count = row[0], row[-5], row[-3], row[-2], row[-1]
             if predicate and value:
                 key = (
                     cls.value if typed and cls else "",
@@ -136,15 +141,60 @@ def _value_lists(asker: Asker) -> None:
                 )
                 if key in asked:
                     asked[key].listed.append(value)
+                    if first and count and count.value == "1" and _names_few(asked[key]):
+                        asked[key].named[value.value] = first.value
 
 
 def _repeats(usage: Usage) -> bool:
-    return usage.values <= _FEW_VALUES and usage.statements >= 3 * usage.values
+    return usage.values <= _FEW_VALUES and usage.statements > usage.values
 
 
 def _names_few(usage: Usage) -> bool:
     foreign = "@" in usage.kind and not usage.kind.startswith("string@en")
     return usage.predicate in NAME_PREDICATES and usage.statements <= _FEW_INSTANCES and not foreign
+
+
+def _trees(asker: Asker) -> None:
+    """Read the links among the few instances of a class, as of categories to wider ones."""
+    facts = asker.facts
+    inner = [
+        (cls, usage)
+        for cls, usages in facts.usages.items()
+        for usage in usages
+        if usage.targets == [cls] and usage.statements <= _MAX_TREE
+    ][:_MAX_TREES]
+    for cls, usage in inner:
+        pairs = [
+            (a.value, b.value)
+            for a, b in asker.ask(
+                "links within a class",
+                f"SELECT DISTINCT ?a ?b WHERE {{ ?a a <{cls}> ; <{usage.predicate}> ?b "
+                f"FILTER(isIRI(?a) && isIRI(?b)) }} ORDER BY ?a ?b",
+            )
+            if a and b
+        ]
+        # Several things have the same parent: a side with fewer of them is the parents'.
+        if usage.values > usage.subjects:
+            pairs = [(b, a) for a, b in pairs]
+        parents = dict(pairs)
+        if len(parents) < len(pairs) or not _has_roots(parents):
+            continue
+        called = asker.labels([iri for pair in pairs for iri in pair])
+        for child, parent in sorted(pairs, key=lambda pair: (pair[1] in parents, pair[::-1])):
+            name, below = (called.get(iri) or local_name(iri) for iri in (parent, child))
+            usage.tree.setdefault(name, []).append(below)
+
+
+def _has_roots(parents: dict[str, str]) -> bool:
+    """Say whether going up from anywhere comes to an end."""
+    for start in parents:
+        at, seen = start, set[str]()
+        while at in parents and at not in seen:
+            seen.add(at)
+            at = parents[at]
+        if at in seen:
+            return False
+    return bool(parents)
 
 
 def _annotations(asker: Asker) -> None:
