@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from rlm_runtime.engine.dspy_rlm import run_dspy_rlm
 from rlm_runtime.engine.offline import OfflineLM
 from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.interpreter import MontyInterpreter
 from rlm_runtime.ontology import Ontology, Rows, open_ontology
 from rlm_runtime.types import RunResult
 from tests.support.company import write_company_graph
@@ -75,7 +76,12 @@ def prov() -> tuple[Ontology, rdflib.Graph]:
 
 @pytest.mark.parametrize("asked", PROV, ids=_id)
 def test_questions_over_prov(asked: Asked, prov: tuple[Ontology, rdflib.Graph]) -> None:
-    _answers(asked, *prov, "http://www.w3.org/ns/prov#")
+    result = _answers(asked, *prov, "http://www.w3.org/ns/prov#")
+    for step in result.trajectory:
+        lines = step.code.splitlines()
+        assert len(lines) <= 25
+        assert max(map(len, lines)) <= 90
+        assert not any(line.startswith("def ") for line in lines)
 
 
 _Opened = Callable[[str], tuple[Ontology, rdflib.Dataset]]
@@ -232,6 +238,23 @@ def test_it_gives_up_when_it_does_not_see_what_was_found(tiny: Ontology) -> None
     result = run_dspy_rlm("What is Bird?", tiny, model="offline", max_output_chars=10)
     assert result.stop_reason == "submitted"
     assert result.answer.startswith("Not answered")
+
+
+@pytest.mark.parametrize("question", ["What is Bird?", "What is a dragon?", "List all classes"])
+def test_it_reads_what_a_sandbox_prints_without_tables(tiny: Ontology, question: str) -> None:
+    plain = run_dspy_rlm(question, tiny, model="offline", interpreter=MontyInterpreter)
+    assert plain.converged
+    assert plain.answer == run_dspy_rlm(question, tiny, model="offline").answer
+
+
+def test_a_search_that_fails_is_no_absence(tiny: Ontology, monkeypatch: pytest.MonkeyPatch) -> None:
+    def away(*_: Any, **__: Any) -> Any:
+        raise QueryTimeout("The search took longer than 30 s.")
+
+    monkeypatch.setattr(tiny, "search", away)
+    result = run_dspy_rlm("What is a dragon?", tiny, model="offline")
+    assert result.answer.startswith("Not answered")
+    assert "longer than 30 s" in result.answer
 
 
 def test_a_query_that_fails_is_no_empty_answer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -16,33 +17,23 @@ from rlm_runtime.engine.offline.vocabulary import Vocabulary
 __all__ = ["BUILT_IN", "about_one", "all_of", "ask", "definition", "list_out", "overview"]
 __all__ += ["relation"]
 
+_SORTS = "Object Datatype Annotation Functional InverseFunctional Transitive Symmetric Deprecated"
 BUILT_IN = {
-    "class": "owl:Class rdfs:Class",
-    "property": (
-        "rdf:Property owl:ObjectProperty owl:DatatypeProperty owl:AnnotationProperty "
-        "owl:FunctionalProperty owl:InverseFunctionalProperty owl:TransitiveProperty "
-        "owl:SymmetricProperty owl:OntologyProperty owl:DeprecatedProperty"
-    ),
-    "object property": "owl:ObjectProperty",
-    "datatype property": "owl:DatatypeProperty",
-    "data property": "owl:DatatypeProperty",
-    "annotation property": "owl:AnnotationProperty",
-    "functional property": "owl:FunctionalProperty",
-    "transitive property": "owl:TransitiveProperty",
-    "symmetric property": "owl:SymmetricProperty",
-    "concept": "skos:Concept",
+    "class": ["owl:Class", "rdfs:Class"],
+    "property": ["rdf:Property", *(f"owl:{sort}Property" for sort in _SORTS.split())],
+    "concept": ["skos:Concept"],
+    "data property": ["owl:DatatypeProperty"],
+    **{f"{sort.lower()} property": [f"owl:{sort}Property"] for sort in _SORTS.split()},
 }
 """What a thing can be by the languages of ontologies themselves."""
 
 _CLASSES, _PROPERTIES = ("class", "classes"), ("property", "properties")
 _CONCEPTS = ("concept", "concepts")
 _FACTS = {
-    "superclasses": ("Superclass", "Superclasses"),
-    "subclasses": ("Subclass", "Subclasses"),
-    "domain": ("Domain", "Domain"),
-    "domain_includes": ("Domain", "Domain"),
-    "range": ("Range", "Range"),
-    "range_includes": ("Range", "Range"),
+    "superclasses": "Superclasses",
+    "subclasses": "Subclasses",
+    **dict.fromkeys(("domain", "domain_includes"), "Domain"),
+    **dict.fromkeys(("range", "range_includes"), "Range"),
 }
 _BY_PROPERTY = 'r["property"]'
 
@@ -61,20 +52,23 @@ def all_of(question: Question, findings: Findings, v: Vocabulary) -> Plan:
         pattern = "{ SELECT (COUNT(*) AS ?value) WHERE { ?s ?p ?o } }"
         return cells.values_cell(pattern, "Triples in this ontology: ", "None.", v, notes)
     one = {"classes": "class", "concepts": "concept"}.get(what, what.replace("ties", "ty"))
-    declared = [name for name in BUILT_IN.get(one, "").split() if name in findings.types]
+    declared = [name for name in BUILT_IN.get(one, ()) if name in findings.types]
     if what in ("individuals", "instances"):
         one = what[:-1]
-        built_in = [t for t in findings.types if t.startswith(("owl:", "rdfs:", "rdf:"))]
-        pattern = f"?entity a ?type . FILTER(?type NOT IN ({', '.join(built_in)}))"
-    elif declared:
-        pattern = f"?entity a ?type . FILTER(?type IN ({', '.join(declared)}))"
-        pattern = pattern if len(declared) > 1 else f"?entity a {declared[0]} ."
-    elif what in ("classes", "properties"):
+        own = [t for t in findings.types if not re.match("(owl|rdfs?):(?!NamedIndividual)", t)]
+        pattern = f"?entity a ?type . FILTER(?type IN ({', '.join(own)}))"
+    elif what in ("classes", "properties") and not declared:
         pattern = "?s a ?entity ." if what == "classes" else "?s ?entity ?o ."
         one, what = f"{one} in use", f"{what} in use"
     else:
-        pattern = f"?entity a {BUILT_IN[one]} ."
+        pattern = _typed("?entity", declared or BUILT_IN[one])
     return list_out(question, Listing(pattern, "This ontology has", one, what), v, notes)
+
+
+def _typed(x: str, types: Sequence[str]) -> str:
+    if len(types) == 1:
+        return f"{x} a {types[0]} ."
+    return f"{x} a ?type . FILTER(?type IN ({', '.join(types)}))"
 
 
 def overview(question: Question, v: Vocabulary) -> Plan:
@@ -94,13 +88,12 @@ def about_one(question: Question, choice: Choice, findings: Findings, v: Vocabul
         remark = " ".join([notes.remark, *(f"No {role} is stated." for role in lacking)]).strip()
         return cells.list_cell(_both_ends(x, v), v, replace(notes, remark=remark))
     listing = _listing(question, x, known, v)
-    if listing is None:
-        answer = (
-            f"Not found in this ontology: {x.shown} is {a(x.kind)}, and nothing is stated to be "
-            "broader or narrower."
-        )
-        return cells.plain_cell(answer, notes)
-    return list_out(question, listing, v, notes)
+    if listing:
+        return list_out(question, listing, v, notes)
+    none = (
+        f"Not found in this ontology: nothing is stated to be broader or narrower than {x.shown}."
+    )
+    return cells.plain_cell(none, notes)
 
 
 def _listing(
@@ -115,12 +108,13 @@ def _listing(
     if kind == "domain_of":
         return _properties(x, known, v)
     if kind == "range_of":
-        pattern = f"?entity {v.ends('range')} {x.iri} ."
-        return Listing(pattern, f"{x.shown} is the range of", *_PROPERTIES)
+        lead = f"{x.shown} is the range of"
+        return Listing(f"?entity {v.ends('range')} {x.iri} .", lead, *_PROPERTIES)
     if kind == "disjoint":
-        above = "rdfs:subPropertyOf*" if x.kind == "property" else "rdfs:subClassOf*"
+        above, names = "rdfs:subClassOf*", _CLASSES
+        if x.kind == "property":
+            above, names = "rdfs:subPropertyOf*", _PROPERTIES
         pattern = f"{x.iri} {above}/({v.both_ways(kind)}) ?entity .\n  FILTER(?entity != {x.iri})"
-        names = _PROPERTIES if x.kind == "property" else _CLASSES
         return Listing(pattern, f"{x.shown} is disjoint with", *names)
     if kind in ("inverse", "equivalent"):
         return Listing(f"{x.iri} {v.both_ways(kind)} ?entity .", has, kind, f"{kind}s")
@@ -211,19 +205,10 @@ def relation(question: Question, chosen: Sequence[Choice], v: Vocabulary) -> Pla
 
 
 def ask(question: Question, chosen: Sequence[Choice], v: Vocabulary, built_in: str = "") -> Plan:
-    """Plan for yes or no.
-
-    Args:
-        question: What is asked.
-        chosen: One thing and another, or one thing alone when ``built_in`` is given.
-        v: The predicates in use.
-        built_in: A key of BUILT_IN: what the thing may be.
-    """
+    """Plan for yes or no on two things, or on one and a key of BUILT_IN."""
     x, y = chosen[0].first, chosen[-1].first
     if built_in:
-        types, told = BUILT_IN[built_in].split(), a(built_in)
-        pattern = f"{x.iri} a ?type . FILTER(?type IN ({', '.join(types)}))"
-        pattern = pattern if len(types) > 1 else f"{x.iri} a {types[0]} ."
+        pattern, told = _typed(x.iri, BUILT_IN[built_in]), a(built_in)
     elif question.kind == "ask_disjoint":
         above = "rdfs:subClassOf* "
         pattern = f"{x.iri} {above}?c .\n  {y.iri} {above}?d .\n  ?c {v.both_ways('disjoint')} ?d ."
@@ -257,10 +242,10 @@ def definition(
 def _facts(known: Mapping[str, str]) -> dict[str, str]:
     """Choose the fields of a description that are worth telling, and how to name them."""
     facts = {}
-    for key, (one, many) in _FACTS.items():
+    for key, name in _FACTS.items():
         values = known.get(key, "").split(", ")
         # In brackets stand restrictions, which are no names.
         if values != [""] and "[" not in known[key]:
             some = "Some of the " if len(values) > cells.MOST_IN_A_FACT else ""
-            facts[key] = some + (one if len(values) == 1 else many)
+            facts[key] = some + (name.removesuffix("es") if len(values) == 1 else name)
     return facts

@@ -114,8 +114,9 @@ def _cell(query: str, body: str, notes: Notes, found: str = "[]") -> Plan:
     evidence = [items(notes.evidence, 13), found]
     evidence = [part for part in evidence if part != "[]"] or ["[]"]
     if notes.remark:
-        body += f"answer += {literal(f' {notes.remark}', 'answer += ')}\n"
-    return notes.thinking, _CELL.substitute(
+        remark = literal(f"\n{notes.remark}", "answer += ")
+        body += f"answer += {remark}\n"
+    return f"{notes.thinking} I query, check and submit.", _CELL.substitute(
         query=query_literal(query),
         body=body,
         evidence=(" + " if sum(map(len, evidence)) < 72 else "\n    + ").join(evidence),
@@ -170,11 +171,8 @@ def definition_cell(
 ) -> Plan:
     """Write the cell that tells what each of some entities is.
 
-    Args:
-        told: Entity to the words before its definition, as in "Agent (ex:Agent) is a class: ".
-        facts: Field of the first one's description to the words before its values.
-        v: The predicates in use.
-        notes: What is submitted beside the answer.
+    ``told`` has the words before each one's definition, as in "Agent (ex:Agent) is a class: ";
+    ``facts`` those before the values of some fields of the first one's description.
     """
     texts = "\n".join(
         f"  OPTIONAL {{ ?entity {path} ?{variable} FILTER({in_english(variable)}) }}"
@@ -185,12 +183,13 @@ def definition_cell(
         "SELECT ?entity ?label ?definition WHERE {\n"
         f"  VALUES ?entity {{ {' '.join(told)} }}\n{texts}\n}}"
     )
-    body = 'text = {r["entity"]: r["definition"] or "no definition." for r in rows}\n'
-    before = "answer = "
+    alone = 'text = rows[0]["definition"] or "no definition."\n'
+    each = 'text = {r["entity"]: r["definition"] or "no definition." for r in rows}\n'
+    body, before, gap = alone if len(told) == 1 else each, "answer = ", ""
     for iri, words in told.items():
-        after = f" + text[{literal(iri)}]"
-        body += f"{before}{literal(words, before, after)}{after}\n"
-        before = 'answer += "\\n" + '
+        after = " + text" if len(told) == 1 else f" + text[{literal(iri)}]"
+        body += f"{before}{literal(gap + words, before, after)}{after}\n"
+        before, gap = "answer += ", "\n"
     if facts:
         body += f"d = describe_entity({literal(next(iter(told)))})\n"
     for key, said in facts.items():
@@ -201,12 +200,7 @@ def definition_cell(
 def statements_cell(pattern: str, lead: str, key: str, v: Vocabulary, notes: Notes) -> Plan:
     """Write the cell that tells what is stated of each ``?subject`` of a pattern.
 
-    Args:
-        pattern: Part of the query's body.
-        lead: How the answer begins.
-        key: The expression of what stands before the values, with ``r`` as the row.
-        v: The predicates in use.
-        notes: What is submitted beside the answer.
+    ``key`` is the expression, with ``r`` as the row, of what stands before the values.
     """
     pattern += f"\n  ?subject ?property ?value\n  FILTER(isIRI(?value) || {in_english('value')})"
     body = _STATEMENTS.substitute(key=key, lead=literal(lead, "answer = "))
@@ -214,15 +208,7 @@ def statements_cell(pattern: str, lead: str, key: str, v: Vocabulary, notes: Not
 
 
 def values_cell(pattern: str, lead: str, none: str, v: Vocabulary, notes: Notes) -> Plan:
-    """Write the cell that tells the ``?value`` of a pattern.
-
-    Args:
-        pattern: The body of the query.
-        lead: What stands before the values.
-        none: The answer when there are none.
-        v: The predicates in use.
-        notes: What is submitted beside the answer.
-    """
+    """Write the cell that tells the ``?value`` of a pattern, or ``none``."""
     body = _VALUES.substitute(lead=literal(lead, "answer = "), none=literal(none, "    answer = "))
     found = '[r["value"] for r in rows[:15] if r["label"]]'
     return _cell(_labelled("?value", pattern, v), body, notes, found)
@@ -237,5 +223,6 @@ def ask_cell(pattern: str, claim: str, notes: Notes) -> Plan:
 def plain_cell(answer: str, notes: Notes) -> Plan:
     """Write the cell that submits an answer without a query: what was not found or understood."""
     fields = {"answer": answer, "thinking": notes.thinking, "reflection": notes.reflection}
+    fields["verification"] = "There was nothing to check."
     lines = [f"    {name}={literal(text, f'    {name}=', ',')},\n" for name, text in fields.items()]
     return notes.thinking, f'SUBMIT(\n{"".join(lines)}    sparql="",\n    evidence=[],\n)'

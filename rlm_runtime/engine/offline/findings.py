@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 
 from rlm_runtime.engine.offline.questions import Question
 from rlm_runtime.engine.offline.wording import items
+from rlm_runtime.tools import show
 
 __all__ = ["Findings", "Found", "first_cell", "read_findings"]
 
@@ -27,7 +30,7 @@ _ROW = re.compile(
     r" \| (exact|prefix|words|corrected|any)(?: \| (.*))?"
 )
 _FIELD = re.compile(r"( *)(\S+?)(?: \([^()]*\))?: (.*)")
-_INCOMPLETE = re.compile(r"^Traceback |\[\.\.\. \d+ (?:lines|characters) cut; ", re.M)
+_FOOT = re.compile(r"\((\d+)(?: of \d+)? rows?\b")
 
 
 def first_cell(question: Question) -> str:
@@ -35,10 +38,13 @@ def first_cell(question: Question) -> str:
     cell = _MOST_USED.format(pattern="?s ?p ?o", heading="Predicates")
     if question.kind == "all":
         cell += _MOST_USED.format(pattern="?s a ?p", heading="Types")
-    texts = dict.fromkeys(text for w in question.wanted for text in (*w.full, *w.parts))
-    if texts:
-        cell += _SEARCH.format(texts=items(list(texts), len("for text in :")))
+    if texts := _texts(question):
+        cell += _SEARCH.format(texts=items(texts, len("for text in :")))
     return cell.rstrip()
+
+
+def _texts(question: Question) -> list[str]:
+    return list(dict.fromkeys(text for w in question.wanted for text in (*w.full, *w.parts)))
 
 
 @dataclass(frozen=True)
@@ -89,21 +95,23 @@ class Findings:
     described: dict[str, dict[str, str]] = field(default_factory=dict)
 
 
-def read_findings(history: str) -> Findings:
+def read_findings(question: Question, history: str) -> Findings:
     r"""Read what the first cell printed.
 
     Example:
-        >>> findings = read_findings("Predicates: rdf:type\nSearch: a\ne:A | A | class | exact")
-        >>> findings.matches["a"][0].shown, findings.predicates
-        ('A (e:A)', ['rdf:type'])
+        >>> from rlm_runtime.engine.offline.questions import read_question
+        >>> output = "Predicates: rdf:type\nSearch: Dog\n(0 rows)"
+        >>> findings = read_findings(read_question("What is Dog?"), output)
+        >>> findings.complete, findings.predicates, findings.matches
+        (True, ['rdf:type'], {'Dog': []})
     """
     output = history.partition("\nOutput:\n")[2] or history
-    findings = Findings(_INCOMPLETE.search(output) is None and "Predicates: " in output)
-    phrase, way, columns = "", "", []
+    findings = Findings()
+    phrase, way, columns, counts = "", "", [], []
     fields: dict[str, str] = {}
-    for line in output.splitlines():
+    for line in _as_tables(output).splitlines():
         key, _, rest = line.partition(": ")
-        row, stated = _ROW.fullmatch(line), _FIELD.fullmatch(line)
+        row, stated, foot = _ROW.fullmatch(line), _FIELD.fullmatch(line), _FOOT.match(line)
         if key in ("Predicates", "Types"):
             getattr(findings, key.lower()).extend(rest.split(", "))
         elif key == "Search":
@@ -120,8 +128,27 @@ def read_findings(history: str) -> Findings:
             others = {"matched": label, **{name: text for name, text in told if text != "-"}}
             found = Found(phrase, iri, " ".join(label.split()), kind, rank, **others)
             findings.matches.setdefault(phrase, []).append(found)
+        elif foot:
+            counts.append(int(foot[1]))
         elif line in ("properties:", "used_by:"):
             way = "^" if line == "used_by:" else ""
         elif stated:
             fields[(way if stated[1] else "") + stated[2]] = stated[3]
-    return findings
+    # What was not searched for, or found and not read, must never be taken for not found.
+    complete = (
+        findings.predicates != []
+        and list(findings.matches) == _texts(question)
+        and counts == [len(found) for found in findings.matches.values()]
+        and not re.search(r"\[\.\.\. \d+ (?:lines|characters) cut; ", output)
+    )
+    return replace(findings, complete=complete)
+
+
+def _as_tables(output: str) -> str:
+    """Show results as tables where the sandbox printed them as Python does."""
+    lines = output.split("\n")
+    for number, line in enumerate(lines):
+        if line.startswith("{"):
+            with suppress(ValueError, SyntaxError):
+                lines[number] = show(ast.literal_eval(line)) or line
+    return "\n".join(lines)

@@ -115,7 +115,7 @@ def _turn(query: str, history: str) -> tuple[str, str]:
     if not cells:
         asked = understood(question, [f"“{wanted.text}”" for wanted in question.wanted])
         return f"{asked} First I look for what it names.", first_cell(question)
-    findings = read_findings(history)
+    findings = read_findings(question, history)
     if cells == 1 and findings.complete:
         return answer_cell(question, findings)
     return failed(history)

@@ -20,7 +20,7 @@ _ASKED = {
     "domain_range": "domain and range of {0}",
     "disjoint": "what is disjoint with {0}",
     "equivalent": "what is equivalent to {0}",
-    "values": "“{1}” of {0}",
+    "values": "{1} of {0}",
     "ask_subclass": "whether {0} is a kind of {1}",
     "ask_disjoint": "whether {0} is disjoint with {1}",
     "ask_type": "whether {0} is of the type {1}",

@@ -18,15 +18,7 @@ __all__ = ["answer_cell"]
 
 
 def answer_cell(question: Question, findings: Findings) -> Plan:
-    """Decide how to answer.
-
-    Args:
-        question: The question, as it was read.
-        findings: What the first cell printed.
-
-    Returns:
-        The reasoning in a sentence or two, and the cell.
-    """
+    """Decide how to answer a question from what the first cell printed."""
     v = Vocabulary(findings.predicates)
     kind = question.kind
     if kind == "all":

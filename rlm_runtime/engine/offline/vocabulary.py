@@ -50,7 +50,7 @@ class Vocabulary:
         self._used = used
         titled = self.in_use("title") and not self.in_use("label")
         self.labels = "|".join(self.names("title" if titled else "label"))
-        self.texts = self.names("text")
+        self.texts = self.names("text")[:2]
         # A domain or range may be a union of classes.
         self.members = f"(owl:unionOf/{_MEMBER})?" if "owl:unionOf" in used else ""
 

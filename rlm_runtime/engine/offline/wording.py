@@ -15,11 +15,6 @@ _WIDTH = 88
 def literal(text: str, before: str = "", after: str = "") -> str:
     """Give the literal of a text, in pieces where it would make its line too long.
 
-    Args:
-        text: What the literal holds.
-        before: What stands before it on its line, with its indentation.
-        after: What stands behind it.
-
     Example:
         >>> literal("a word", "    thinking=")
         '"a word"'
@@ -44,7 +39,7 @@ def fstring(text: str, rest: str) -> str:
 
 def query_literal(query: str) -> str:
     """Give the literal of a query, its long lines broken; texts in it must hold no spaces."""
-    query = "\n".join("\n    ".join(_broken(line)) for line in query.split("\n"))
+    query = "\n".join("\n    ".join(_broken(line, _WIDTH)) for line in query.split("\n"))
     return _quoted(query) if "\\" in query or '"""' in query else f'"""{query}"""'
 
 
@@ -54,12 +49,12 @@ def items(texts: Sequence[str], column: int) -> str:
     if column + len(shown) <= _WIDTH:
         return f"[{shown}]"
     # Broken only between texts: in JSON no NUL stands for itself.
-    lines = _broken(", ".join(_quoted(text).replace(" ", "\0") for text in texts))
+    lines = _broken(", ".join(_quoted(text).replace(" ", "\0") for text in texts), _WIDTH - 4)
     return "[\n" + "".join(f"    {line}\n".replace("\0", " ") for line in lines) + "]"
 
 
-def _broken(line: str) -> list[str]:
-    return textwrap.wrap(line, _WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+def _broken(line: str, width: int) -> list[str]:
+    return textwrap.wrap(line, width, break_long_words=False, break_on_hyphens=False)
 
 
 def _quoted(text: str) -> str:
