@@ -123,10 +123,18 @@ def test_prov_has_its_tree_and_its_properties(prov: Ontology) -> None:
     assert activity.startswith("Activity: endedAtTime, startedAtTime -> xsd:dateTime;")
     assert "generated, invalidated, used, wasEndedBy, wasStartedBy -> Entity" in activity
     assert line_of(card, "InstantaneousEvent: ") == "InstantaneousEvent: atTime -> xsd:dateTime"
-    assert line_of(card, "(no domain)") == "(no domain): no range: influenced"
+    assert line_of(card, "(no domain)") == "(no domain): influenced"
+    assert "(-> range, unless the name ends in it; line 3 on: of datatypes only)" in card
+    assert activity.endswith("qualifiedEnd, qualifiedStart, qualifiedUsage, qualifiedCommunication")
     assert "generated - wasGeneratedBy" in line_of(card, "Inverse pairs")
     assert "qualifiedForm (37) -> class, property" in line_of(card, "Used on classes")
-    assert "Anonymous superclasses (restrictions): 1;" in card
+    assert "Anonymous superclasses (restrictions): 1\n" in card
+    assert 'category: "qualified" 45, "expanded" 24, "starting-point" 12' in card
+    assert "Property chains (owl:propertyChainAxiom): 13 properties" in card
+    tree = line_of(card, "Property tree: ")
+    assert "qualifiedInfluence > the 13 others named qualified…;" in tree
+    assert "; wasInfluencedBy > wasDerivedFrom, actedOnBehalfOf, hadMember, used, 7 more;" in tree
+    assert "; wasDerivedFrom > hadPrimarySource, wasQuotedFrom, wasRevisionOf;" in tree
 
 
 def test_prov_has_every_class_and_property(prov: Ontology) -> None:
@@ -142,6 +150,8 @@ def test_with_more_room_names_are_prefixed(prov: Ontology) -> None:
     card = make_sense_card(prov, max_chars=6000)
     assert "prov:Agent > prov:Organization, prov:Person, prov:SoftwareAgent" in card
     assert "without a prefix" not in card
+    assert "prov:influenced > prov:generated, prov:invalidated" in line_of(card, "Property tree")
+    assert '"derivations" 17, "alternate" 2' in line_of(card, "Used on classes")
 
 
 def test_its_queries_run_and_find_something(shop: Ontology, prov: Ontology) -> None:
@@ -272,6 +282,11 @@ def test_a_thesaurus(tmp_path: Path) -> None:
 def test_the_names_of_few_instances_are_all_told(shop: Ontology) -> None:
     line = line_of(make_sense_card(shop), "ex:Department (2)")
     assert 'rdfs:label string@en ex:d1 "Research"|ex:d0 "Sales"' in line
+
+
+def test_annotations_with_many_texts_are_counted_only(tmp_path: Path) -> None:
+    noted = "\n".join(f'ex:C{i} a owl:Class ; ex:note "{i % 9}" .' for i in range(30))
+    assert "ex:note (30) -> text" in card_of(tmp_path, noted)
 
 
 def test_few_instances_that_are_called_as_their_iris_have_a_rule(tmp_path: Path) -> None:

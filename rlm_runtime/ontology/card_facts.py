@@ -58,6 +58,7 @@ class PropertyFacts:
         sorts: As what it is declared: ``object``, ``datatype``, ``annotation``, ``rdf:Property``.
         domains: Classes, those of a union one by one; ``ranges`` likewise, also datatypes.
         inverses: Its inverse properties, whichever of the two declares it.
+        supers: Its direct superproperties.
     """
 
     iri: str
@@ -65,6 +66,7 @@ class PropertyFacts:
     domains: list[str] = field(default_factory=list)
     ranges: list[str] = field(default_factory=list)
     inverses: list[str] = field(default_factory=list)
+    supers: list[str] = field(default_factory=list)
 
 
 @dataclass
@@ -82,12 +84,14 @@ class CardFacts:
         anonymous: How many superclasses are blank nodes; None when not counted.
         domain_terms: The predicates that give the domains, in full.
         properties: Declared properties, and predicates in use outside RDF, RDFS and OWL.
+        chains: Properties that have an owl:propertyChainAxiom.
         predicates: Predicate to number of statements.
         usages: Class to the usages of its instances, for the classes with the most instances;
             under "" those of subjects without a class.
         untyped: Subjects without a class.
         annotated: Predicate that only classes and properties have to the kinds of its values:
             ``class``, ``property``, ``text``, ``iri`` or the prefixed name of a class.
+        marks: Those of them with few texts that repeat, to these texts with their counts.
         naming: Label predicate to language (or "") to count; ``commenting`` for comments.
         labels: Labels of classes and properties that say more than their names.
         namespaces: Namespace to number of subjects.
@@ -105,10 +109,12 @@ class CardFacts:
     anonymous: int | None = None
     domain_terms: list[str] = field(default_factory=list)
     properties: dict[str, PropertyFacts] = field(default_factory=dict)
+    chains: list[str] = field(default_factory=list)
     predicates: dict[str, int] = field(default_factory=dict)
     usages: dict[str, list[Usage]] = field(default_factory=dict)
     untyped: int = 0
     annotated: dict[str, list[str]] = field(default_factory=dict)
+    marks: dict[str, dict[str, int]] = field(default_factory=dict)
     naming: dict[str, dict[str, int]] = field(default_factory=dict)
     commenting: dict[str, dict[str, int]] = field(default_factory=dict)
     labels: dict[str, str] = field(default_factory=dict)

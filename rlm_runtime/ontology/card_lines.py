@@ -37,6 +37,10 @@ class Detail:
         groups: Lines of properties by domain.
         properties: Properties in such a line.
         ranges: 2 for all ranges, 1 for those that are datatypes, 0 for none.
+        ranged: Lines of properties with such ranges.
+        endings: Whether ranges are written that a property's name ends in.
+        narrower: Properties in the property tree that have others below them, and of these.
+        marks: Different texts of an annotation.
         inverses: Pairs of inverse properties.
         names: Names in a line of what is only named.
         prefixes: Prefixes with their namespaces.
@@ -56,6 +60,10 @@ class Detail:
     groups: int = 60
     properties: int = 60
     ranges: int = 2
+    ranged: int = 60
+    endings: bool = True
+    narrower: int = 60
+    marks: int = 8
     inverses: int = 30
     names: int = 60
     prefixes: int = 12
@@ -71,13 +79,16 @@ _STEPS: tuple[dict[str, int | bool], ...] = (
     {"comment": 60},
     {"bare": True},
     {"strings": False, "example": 12},
-    {"listed": 10},
+    {"endings": False, "listed": 10},
+    {"narrower": 12, "comment": 0},
+    {"narrower": 6, "marks": 4},
+    {"narrower": 4, "ranged": 2},
     {"classes": 30, "branches": 30, "inverses": 8},
-    {"example": 10, "listed": 8, "names": 20, "comment": 0},
+    {"example": 10, "listed": 8, "names": 20},
     {"predicates": 15, "children": 30},
     {"ranges": 1},
     {"inverses": 0, "predicates": 12},
-    {"classes": 20, "branches": 15, "properties": 40, "listed": 6},
+    {"classes": 20, "branches": 15, "properties": 40, "listed": 6, "narrower": 0, "marks": 0},
     {"classes": 14, "branches": 10, "groups": 20},
     {"predicates": 9, "children": 20, "properties": 25, "names": 15},
     {"classes": 10, "branches": 7, "groups": 14, "properties": 20},

@@ -154,6 +154,7 @@ def _properties(asker: Asker) -> None:
     member = OR_MEMBER if _in_use(facts, (OWL + "unionOf",)) else ""
     for name, path in (
         ("domains", either(facts.domain_terms, member)),
+        ("supers", either(_in_use(facts, (RDFS + "subPropertyOf",)))),
         ("ranges", either(_in_use(facts, RANGES), member)),
         ("inverses", either(inverses) and f"{either(inverses)}|^{either(inverses)}"),
     ):
@@ -162,6 +163,9 @@ def _properties(asker: Asker) -> None:
             found = _property(facts, a.value) if a else None
             if found and b:
                 getattr(found, name).append(b.value)
+    if chain := either(_in_use(facts, (OWL + "propertyChainAxiom",))):
+        rows = asker.ask("property chains", f"SELECT DISTINCT ?a WHERE {{ ?a {chain} ?b }}")
+        facts.chains = sorted(a.value for (a,) in rows if a and a.kind == "iri")
 
 
 def _in_use(facts: CardFacts, iris: Sequence[str]) -> list[str]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from typing import NamedTuple
 
 from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
 from rlm_runtime.ontology.card_lines import CardNames, Detail, namespace_of
-from rlm_runtime.ontology.vocabulary import XSD
+from rlm_runtime.ontology.text import local_name
+from rlm_runtime.ontology.vocabulary import META, XSD
 
 __all__ = ["SchemaLines"]
 
@@ -52,8 +54,8 @@ class SchemaLines:
         lines += names.line(what, rest, detail.names)
         if facts.anonymous:
             lines.append(
-                f"Anonymous superclasses (restrictions): {facts.anonymous:,}; "
-                "FILTER(isIRI(?super)) skips them"
+                f"Anonymous superclasses (restrictions): {facts.anonymous:,}"
+                + ("; FILTER(isIRI(?super)) skips them" if detail.endings else "")
             )
         alone = [names.full(iri, labels=detail.labels) for iri in self._alone]
         what = "Other classes, without instances" if facts.individuals else "Other classes"
@@ -83,12 +85,17 @@ class SchemaLines:
         lines = []
         if shown:
             ranges = {2: " (-> range)", 1: " (-> range, of datatypes only)"}.get(detail.ranges, "")
+            if detail.ranges == 2 and not detail.endings:
+                ranges = " (-> range, unless the name ends in it)"
+            if detail.ranges == 2 and detail.ranged < len(shown):
+                ranges = f"{ranges[:-1]}; line {detail.ranged + 1} on: of datatypes only)"
             cut = any(group.size > detail.properties for group in shown)
             how = "; describe_entity of a class lists more" if cut else ""
             lines.append(f"{unused} by {self._domain_words()}{ranges}{how}")
-        for group in shown:
+        for place, group in enumerate(shown):
             domain = names.either(group.domain) or "(no domain)"
-            lines.append(f"{domain}: {self._group(group, detail)}")
+            ranges = detail.ranges if place < detail.ranged else min(detail.ranges, 1)
+            lines.append(f"{domain}: {self._group(group, replace(detail, ranges=ranges))}")
         rest = [
             names.compact(iri)
             for group in groups[len(shown) :]
@@ -97,20 +104,77 @@ class SchemaLines:
         ]
         what = "More properties (domain and range not shown here)" if shown else unused
         lines += names.line(what, rest, detail.names, '; search_entity(kind="property")')
+        lines += self._narrower(detail)
         pairs = [f"{names.compact(a)} - {names.compact(b)}" for a, b in self._inverses]
         lines += names.line("Inverse pairs", pairs, detail.inverses)
-        return [*lines, *self._annotations(annotations, detail.names)]
+        return [*lines, *self._annotations(annotations, detail)]
+
+    def _narrower(self, detail: Detail) -> list[str]:
+        """Write which properties are below which, and whether chains of others imply some."""
+        names, lines = self._names, []
+        shown = self._superproperties if detail.narrower else {}
+        parts = []
+        for parent, below in shown.items():
+            start = self._shared_start(parent, below)
+            told = f"the {len(below)} others named {start}…" if start else ""
+            listed = names.listed([names.compact(iri) for iri in below], detail.narrower)
+            parts.append(f"{names.compact(parent)} > {told or listed}")
+        if parts:
+            left = len(parts) - detail.narrower
+            tree = "; ".join(parts[: detail.narrower])
+            hint = "" if self._parents else " (parent > children)"
+            lines.append(f"Property tree{hint}: {tree}{f'; {left} more' if left > 0 else ''}")
+        chains = self._facts.chains
+        if chains and detail.names:
+            plural = "y" if len(chains) == 1 else "ies"
+            lines.append(
+                f"Property chains (owl:propertyChainAxiom): {len(chains):,} propert{plural}"
+                + (f", e.g. {names.compact(chains[0])}" if detail.endings else "")
+            )
+        return lines
+
+    @cached_property
+    def _superproperties(self) -> dict[str, list[str]]:
+        """Give the properties that have others below them, those with the most first."""
+        below: dict[str, list[str]] = {}
+        for prop in self._facts.properties.values():
+            for parent in prop.supers:
+                if parent != prop.iri and not parent.startswith(META):
+                    below.setdefault(parent, []).append(prop.iri)
+        ranked = sorted(below, key=lambda iri: (-len(below[iri]), iri))
+        # Those with others below them first: they are the last to be left out.
+        return {iri: sorted(below[iri], key=lambda i: (i not in below, i)) for iri in ranked}
+
+    def _shared_start(self, parent: str, below: Sequence[str]) -> str:
+        """Give how the names of a parent and of all its many children start, and of no others."""
+        # Whatever lies between the first and the last in order starts as both of them do.
+        ends = min(parent, *below), max(parent, *below)
+        same = next((i for i, (a, b) in enumerate(zip(*ends, strict=False)) if a != b), 0)
+        start = ends[0][:same]
+        known = {
+            iri
+            for iri, prop in self._facts.properties.items()
+            if iri.startswith(start) and "annotation" not in prop.sorts
+        }
+        shared = len(below) > 3 and same > len(namespace_of(start)) + 3
+        return self._names.compact(start) if shared and known == {parent, *below} else ""
 
     def _domain_words(self) -> str:
         terms = [self._names.compact(iri) for iri in self._facts.domain_terms]
         return " or ".join(terms).replace("rdfs:", "") or "domain"
 
-    def _annotations(self, predicates: Sequence[str], most: int) -> list[str]:
+    def _annotations(self, predicates: Sequence[str], detail: Detail) -> list[str]:
         """Write predicates with their counts, those with the same kinds of values together."""
         by_kinds: dict[str, list[str]] = {}
+        most = detail.names
         for iri in predicates[:most]:
             kinds = ", ".join(self._facts.annotated.get(iri, ())[:3])
             told = f"{self._names.compact(iri)} ({self._facts.predicates[iri]:,})"
+            marks = self._facts.marks.get(iri, {})
+            if 0 < len(marks) <= detail.marks:
+                values = ", ".join(f'"{text[:24]}" {count:,}' for text, count in marks.items())
+                by_kinds[f"{self._names.compact(iri)}: {values}"] = []
+                continue
             by_kinds.setdefault(f" -> {kinds}" if kinds else "", []).append(told)
         parts = [f"{', '.join(told)}{kinds}" for kinds, told in by_kinds.items()]
         if len(predicates) > most:
@@ -171,6 +235,7 @@ class SchemaLines:
         """Write properties, those with the same range together."""
         parts: list[str] = []
         others: list[str] = []
+        ending: list[str] = []
         room = detail.properties
         for target, properties in group.by_range:
             shown = [self._names.full(iri, labels=detail.labels) for iri in properties[:room]]
@@ -178,12 +243,14 @@ class SchemaLines:
             if not shown:
                 break
             told = ", ".join(shown)
-            if detail.ranges == 2 or (detail.ranges and _is_datatype(target)):
+            if detail.ranges == 2 and not detail.endings and _ends_names(target, properties):
+                ending += shown
+            elif detail.ranges == 2 or (detail.ranges and _is_datatype(target)):
                 told = f"{told} -> {self._names.either(target)}" if target else f"no range: {told}"
                 parts.append(told)
             else:
                 others.append(told)
-        parts += [", ".join(others)] if others else []
+        parts += [", ".join([*ending, *others])] if ending or others else []
         if group.size > detail.properties:
             parts.append(f"{group.size - detail.properties} more")
         return "; ".join(parts)
@@ -191,6 +258,12 @@ class SchemaLines:
 
 def _is_datatype(target: tuple[str, ...]) -> bool:
     return any(iri.startswith(XSD) for iri in target)
+
+
+def _ends_names(target: tuple[str, ...], properties: Sequence[str]) -> bool:
+    """Say whether the name of a class is the end of the names of all properties with this range."""
+    name = local_name(target[0]).lower() if len(target) == 1 and not _is_datatype(target) else ""
+    return bool(name) and all(local_name(iri).lower().endswith(name) for iri in properties)
 
 
 def _own(facts: CardFacts, iri: str) -> int:

@@ -155,9 +155,9 @@ class _Maker:
             one = f' FILTER(LANG(?label) = "{best}")' if len(languages) > 1 else ""
             yield (
                 f"SELECT {subject} ?label WHERE {{ {pattern} ; "
-                f"{self._compact(predicate)} ?label{one}{then} }} ORDER BY ?label"
+                f"{self._compact(predicate)} ?label{one}{then} }}"
             )
-        yield f"SELECT {subject} WHERE {{ {pattern}{then} }} ORDER BY {subject}"
+        yield f"SELECT {subject} WHERE {{ {pattern}{then} }}"
 
     def statements(self) -> Iterator[str]:
         """List the statements with a predicate."""

@@ -18,6 +18,7 @@ _MAX_VALUE_LISTS = 24
 _MAX_ANNOTATIONS = 20
 _FEW_VALUES = 12
 _FEW_INSTANCES = 12
+_FEW_MARKS = 8
 _MAX_TREES = 3
 _MAX_TREE = 30
 
@@ -208,9 +209,11 @@ def _annotations(asker: Asker) -> None:
     ][:_MAX_ANNOTATIONS]
     if not free:
         return
-    for predicate, sort, _ in asker.ask(
+    few: list[str] = []
+    for predicate, sort, count, values in asker.ask(
         "what annotations point to",
-        f"SELECT ?x ?k (COUNT(*) AS ?n) WHERE {{ {values_clause(free)} ?s ?x ?o "
+        f"SELECT ?x ?k (COUNT(*) AS ?n) (COUNT(DISTINCT ?o) AS ?values) "
+        f"WHERE {{ {values_clause(free)} ?s ?x ?o "
         'OPTIONAL { ?o a ?t } BIND(IF(isLiteral(?o), "text", IF(BOUND(?t), STR(?t), '
         '"iri")) AS ?k) } GROUP BY ?x ?k ORDER BY ?x DESC(?n) ?k',
     ):
@@ -219,6 +222,17 @@ def _annotations(asker: Asker) -> None:
             name = _kind_name(asker.ontology, sort.value)
             if name and name not in found:
                 found.append(name)
+            if name == "text" and count and values:
+                repeats = int(count.value) >= 3 * int(values.value)
+                few += [predicate.value] if repeats and int(values.value) <= _FEW_MARKS else []
+    if few:
+        for predicate, text, count in asker.ask(
+            "the texts of some annotations",
+            f"SELECT ?x ?o (COUNT(*) AS ?n) WHERE {{ {values_clause(few)} ?s ?x ?o "
+            "FILTER(isLiteral(?o)) } GROUP BY ?x ?o ORDER BY ?x DESC(?n) ?o",
+        ):
+            if predicate and text and count:
+                facts.marks.setdefault(predicate.value, {})[text.value] = int(count.value)
 
 
 def _kind_name(ontology: Ontology, sort: str) -> str:
