@@ -77,3 +77,12 @@ def test_what_a_domain_or_range_includes_is_told_by_its_name(
         person = tools["describe_entity"]("ex:Person")
         assert person["range_of"] == ["ex:owner"]
         assert person["range_includes_of"] == ["ex:author"]
+
+
+def test_values_have_their_labels_whenever_these_are_not_their_names(tmp_path: Path) -> None:
+    with tools_for(
+        tmp_path,
+        """ex:ana ex:skill ex:First-aid, ex:Python .
+        ex:First-aid rdfs:label "First aid"@en . ex:Python rdfs:label "Python" .""",
+    ) as tools:
+        assert tools["describe_entity"]("ex:ana")["labels"] == {"ex:First-aid": "First aid"}

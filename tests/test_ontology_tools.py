@@ -332,7 +332,14 @@ class TestDescribe:
         assert said["inherits_from"] == {"prov:Entity": len(inherited)}
         line = next(line for line in printed(said) if line.startswith("inherits:"))
         assert line.count("->") == 5
-        assert line.endswith(f"; … {len(inherited) - 5} more in ['inherits']")
+        assert line.endswith(f"; … {len(inherited) - 5} more (key inherits)")
+        assert f"inherits_from: prov:Entity ({len(inherited)} properties)" in printed(said)
+
+    def test_a_few_inherited_properties_are_all_printed(self, prov: Tools) -> None:
+        said = prov["describe_entity"]("prov:Usage")
+        assert 5 < len(said["inherits"]) <= 8
+        line = next(line for line in printed(said) if line.startswith("inherits:"))
+        assert line.count("->") == len(said["inherits"])
 
     def test_its_own_properties_come_before_inherited_ones_and_a_cut_is_told(
         self, prov: Tools

@@ -8,11 +8,20 @@ from rlm_runtime.ontology.protocol import Ontology
 from rlm_runtime.ontology.text import local_name, search_key
 from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either, language_place
 
-__all__ = ["labels_of", "values_clause"]
+__all__ = ["labels_of", "other_labels_of", "values_clause"]
 
 
 def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
-    """Give the labels that say more than the local name: English first, then untagged ones.
+    """Give the labels that say more than the local name, as ``other_labels_of`` gives them."""
+    return {
+        iri: label
+        for iri, label in other_labels_of(ontology, iris, timeout).items()
+        if search_key(label) != search_key(local_name(iri))
+    }
+
+
+def other_labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
+    """Give the labels that are not the local name: English first, then untagged ones.
 
     Args:
         ontology: What to ask.
@@ -32,11 +41,7 @@ def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[s
         if entity and label and label.kind == "literal":
             found = (language_place(label.language), label.value[:80])
             best[entity.value] = min(found, best.get(entity.value, found))
-    return {
-        iri: label
-        for iri, (_, label) in best.items()
-        if search_key(label) != search_key(local_name(iri))
-    }
+    return {iri: label for iri, (_, label) in best.items() if label != local_name(iri)}
 
 
 def values_clause(iris: Sequence[str]) -> str:

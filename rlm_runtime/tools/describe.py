@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from rlm_runtime.ontology.labels import labels_of
+from rlm_runtime.ontology.labels import other_labels_of
 from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
 from rlm_runtime.ontology.vocabulary import DOMAINS, OR_MEMBER, OWL, RANGES, RDF, RDFS, either
 from rlm_runtime.tools.blank_nodes import blank_nodes
@@ -85,7 +85,7 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     }
     told = (*outgoing.values(), said.outgoing.get(_TYPE, ()), *(x.others for x in incoming))
     named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
-    labels = labels_of(ontology, sorted(named), timeout)
+    labels = other_labels_of(ontology, sorted(named), timeout)
     shown = sum(len(terms) for terms in said.outgoing.values())
     cut = shown < said.outgoing_count
     return {

@@ -15,8 +15,9 @@ _MAX_LINE = 1_500
 _SHORT = 200
 _TABLE_FRAME = frozenset({"columns", "kinds", "rows", "count", "truncated", "total", "note"})
 _CHECKED_ROWS = 10
-# Fields of a description that print as a few examples.
+# Fields of a description that print as a few examples when there are more than a few.
 _BRIEF = {"inherits": 5}
+_FEW = 8
 
 
 def show(value: object) -> str | None:
@@ -123,12 +124,13 @@ def _fields(value: Mapping[Any, Any], labels: Mapping[str, str], kinds: Mapping[
                 kind = kinds.get(name, "iri")
                 of_kind = f" ({kind})" if kind != "iri" else ""
                 lines.append(f"  {name}{of_kind}: {_inline(inner, labels)}")
-        elif description and key in _BRIEF and isinstance(item, dict):
+        elif description and key in _BRIEF and isinstance(item, dict) and len(item) > _FEW:
             first = dict(list(item.items())[: _BRIEF[key]])
-            more = (
-                f"; … {len(item) - len(first)} more in [{key!r}]" if len(item) > len(first) else ""
-            )
-            lines.append(f"{key}: {_inline(first, labels)}{more}")
+            left = len(item) - len(first)
+            lines.append(f"{key}: {_inline(first, labels)}; … {left} more (key {key})")
+        elif description and key == "inherits_from" and isinstance(item, dict):
+            told = [f"{c} ({n} propert{'y' if n == 1 else 'ies'})" for c, n in item.items()]
+            lines.append(f"{key}: {_inline(told)}")
         elif isinstance(item, list) and item and _is_table(item):
             columns = list(dict.fromkeys(column for row in item for column in row))
             lines += [f"{key}:", f"  {' | '.join(columns)}"]
