@@ -81,10 +81,11 @@ _COUNT = Template("""\
 n = rows[0]["count"] or "no"
 where = q.partition("WHERE")[2]
 some = sparql_select(f"SELECT DISTINCT ?entity {where} ORDER BY ?entity", 10)
-names = [r["entity"] for r in some["rows"]] + ["…"][: some["truncated"]]
+names = [r["entity"] for r in some["rows"]]
 noun = $one if n == 1 else $many
 $sentence
-answer += ": " + ", ".join(names) if names else "."
+end = ", …" if some["truncated"] else "."
+answer += ": " + ", ".join(names) + end if names else "."
 """)
 _STATEMENTS = Template("""\
 facts = {}
