@@ -238,13 +238,13 @@ def test_secrets_of_an_lm_stay_out_of_the_records() -> None:
     lm = ScriptedLM(answer("42"))
     config = {"auth_token": "sk-3", "temperature": 0.5}
     lm.kwargs |= {"extra_body": {"api_key": "sk-1", "seed": 7}, "note": "https://me:sk-2@host/v1"}
+    predict = dspy.Predict("question -> answer")
     with (
         # The scripted LM cannot send these on; what was asked of it is recorded all the same.
         pytest.raises(dspy.LMError),
         observe("secret", sinks=[seen]),
         dspy.context(lm=lm),
     ):
-        predict = dspy.Predict("question -> answer")
         predict(question="?", config=config)
     (call,) = seen.named("lm_start")
     assert call["params"] == {

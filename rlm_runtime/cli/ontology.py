@@ -127,7 +127,7 @@ def search(
                     match.kind,
                     match.rank
                     if match.matched == match.label
-                    else f"{match.rank}: {match.matched}",
+                    else f"{match.rank} ({match.matched})",
                     ", ".join(map(opened.compact, match.types)),
                 )
                 for match in found

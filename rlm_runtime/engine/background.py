@@ -20,6 +20,8 @@ def start(work: Callable[[], T], name: str) -> Future[T]:
     A thread of its own: pools are small, and other work waits for them.
     """
     done: Future[T] = Future()
+    # From here on nobody can cancel it; a waiting task that is cancelled leaves it to itself.
+    done.set_running_or_notify_cancel()
     context = contextvars.copy_context()
 
     def run() -> None:

@@ -101,7 +101,7 @@ class ObservedRun:
         for name, value in (metrics or {}).items():
             number = quietly(lambda value=value: float(value), float("nan"))
             if math.isfinite(number):
-                self._metrics[str(name)] = number
+                self._metrics[str(name)] = value if type(value) is int else number
             else:
                 message = f"The metric {name!r} is left out: {value!r} is no finite number."
                 self.stream.emit("warning", None, self.root_id, category="metric", message=message)
