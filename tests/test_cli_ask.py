@@ -246,8 +246,9 @@ def test_commands_to_copy_find_their_program(
 ) -> None:
     from rlm_runtime.cli.words import command_words
 
-    (tmp_path / "rlm-runtime").touch()
+    (tmp_path / "rlm-runtime").touch(mode=0o755)
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert command_words("rlm-runtime", "log", "a b") == "rlm-runtime log 'a b'"
     monkeypatch.setenv("PATH", "")
     assert command_words("rlm-runtime", "log") == f"{tmp_path}/rlm-runtime log"

@@ -79,7 +79,7 @@ def test_a_torn_last_line_is_skipped_and_reported(
     kept = list(reader)
     *complete, rest = whole[:-cut].split(b"\n")
     # Only its line break may be missing from a last line that counts.
-    complete += [rest] if whole[-cut:] == b"\n" else []
+    complete += [rest] if whole[-cut:].startswith(b"\n") else []
     assert [e["seq"] for e in kept] == list(range(len(complete)))
     assert reader.torn == ([len(complete) + 1] if rest and rest not in complete else [])
 

@@ -23,6 +23,7 @@ import multiprocessing
 import os
 import re
 import shlex
+import sys
 import traceback
 import warnings
 from collections.abc import Generator, Iterator
@@ -115,6 +116,8 @@ def _work(page: Path, folder: Path, results: Any) -> None:
 
     os.chdir(folder)
     os.environ.update(_ENVIRONMENT)
+    # As in an active environment: the commands are found by name.
+    os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     for name in _UNSET:
         os.environ.pop(name, None)
     # Our own warnings must not pass unseen; those of libraries are not for the pages to show.
