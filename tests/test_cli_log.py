@@ -112,7 +112,7 @@ def test_the_last_run_is_shown_and_the_others_are_named(tmp_path: Path) -> None:
 
 def test_a_killed_run_and_its_torn_line_are_shown_as_such(tmp_path: Path) -> None:
     log = tmp_path / "log.jsonl"
-    lines = [dump_event(event) for event in rlm_run()[:9]]
+    lines = [dump_event(event).decode().rstrip("\n") for event in rlm_run()[:9]]
     log.write_text("\n".join(lines) + "\n" + lines[-1][:40])
     text = shown("log", "show", log)
     assert "never ended" in text
@@ -360,7 +360,7 @@ def test_a_run_is_followed_from_before_its_log_until_its_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = tmp_path / "log.jsonl"
-    text = "".join(dump_event(event) + "\n" for event in rlm_run())
+    text = "".join(dump_event(event).decode() for event in rlm_run())
     pieces = [text[at : at + 700] for at in range(0, len(text), 700)]
     result = follow(monkeypatch, log, writes=[appending(log, piece) for piece in pieces])
     assert result.exit_code == 0
@@ -383,7 +383,7 @@ def test_one_run_of_a_shared_log_is_followed_by_its_id(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     log = write(tmp_path / "log.jsonl", rlm_run("a")[:5])
-    rest = "".join(dump_event(event) + "\n" for event in rlm_run("a")[5:])
+    rest = "".join(dump_event(event).decode() for event in rlm_run("a")[5:])
     result = follow(
         monkeypatch, log, writes=[lambda: write(log, rlm_run("b")[:4]), appending(log, rest)]
     )
@@ -486,7 +486,7 @@ def test_what_is_wrong_is_found_with_its_line(
         place = 4
     events[place] = change(events[place])
     log = tmp_path / "log.jsonl"
-    log.write_text("".join(dump_event(event) + "\n" for event in events))
+    log.write_text("".join(dump_event(event).decode() for event in events))
     check = check_log(log)
     assert any(f.line == place + 1 and says in f.message for f in check.problems), check.problems
     assert run("log", "validate", log).exit_code == 1

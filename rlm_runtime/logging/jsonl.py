@@ -13,19 +13,16 @@ from rlm_runtime.logging.events import COMMON, EVENTS, SCHEMA_VERSION, Event
 __all__ = ["JsonlSink", "LogReader", "dump_event"]
 
 
-def dump_event(event: Event) -> str:
-    """Give an event as one line of JSON, without the line break."""
-    # Lone surrogates, which LMs can produce, have no UTF-8 form; JSON's escapes can hold them.
-    text = json.dumps(event, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text if text.isascii() or _encodable(text) else json.dumps(event, allow_nan=False)
+_compact = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
-def _encodable(text: str) -> bool:
+def dump_event(event: Event) -> bytes:
+    """Give an event as one line of JSON in UTF-8, with its line break."""
     try:
-        text.encode()
+        return _compact(event).encode() + b"\n"
     except UnicodeEncodeError:
-        return False
-    return True
+        # Lone surrogates, which LMs can produce, have no UTF-8 form; JSON's escapes hold them.
+        return json.dumps(event, allow_nan=False).encode() + b"\n"
 
 
 class JsonlSink:
@@ -64,7 +61,7 @@ class JsonlSink:
         """Write one event."""
         if self._descriptor is None:
             raise ValueError(f"The log {self.path} was closed; a JsonlSink serves one run.")
-        data = dump_event(event).encode() + b"\n"
+        data = dump_event(event)
         if self._torn:
             data = b"\n" + data
         # Until all of it is written; a full disk can cut a line short, and raises at the next try.

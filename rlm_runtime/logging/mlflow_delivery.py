@@ -181,7 +181,7 @@ def _log_artifacts(
     upload(
         client,
         run_id,
-        trajectory="".join(f"{dump_event(event)}\n" for event in events).encode(),
+        trajectory=b"".join(map(dump_event, events)),
         sparql=str(outputs.get("sparql") or ""),
         evidence=outputs.get("evidence"),
     )

@@ -86,7 +86,7 @@ class EventStream:
             record: Event = {
                 "v": SCHEMA_VERSION,
                 "seq": self._seq,
-                "ts": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+                "ts": datetime.now(UTC).isoformat(timespec="microseconds")[:26] + "Z",
                 "event": event,
                 "run_id": self.run_id,
                 "trajectory_id": self.trajectory_id,
