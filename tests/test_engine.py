@@ -436,6 +436,16 @@ def test_the_program_can_be_compiled_and_copied(prov: Any) -> None:
     assert "sandboxed subset of Python" in lm.prompts[0]
 
 
+def test_the_rlm_inside_a_program_works_by_itself(prov: Any) -> None:
+    program = OntologyRLM(prov)
+    lm = ScriptedLM(SUBMIT)
+    with dspy.context(lm=lm):
+        assert program.rlm(query="Which agents?", context="A card.").answer == "Three classes."
+        called = asyncio.run(program.rlm.acall(query="Which agents?", context="A card."))
+    assert called.answer == "Three classes."
+    assert all("Which agents?" in prompt and "A card." in prompt for prompt in lm.prompts)
+
+
 def test_a_budget_counts_from_its_start() -> None:
     now = [100.0]
     budget = Budget(timeout=5, clock=lambda: now[0])

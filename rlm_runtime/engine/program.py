@@ -25,6 +25,7 @@ from rlm_runtime.engine.turns import (
     budgeted,
     current_budget,
     current_state,
+    is_running,
     running,
 )
 from rlm_runtime.errors import BudgetExceeded
@@ -62,6 +63,18 @@ class RLM(dspy.RLM):  # pyright: ignore[reportGeneralTypeIssues]
 
     The sandbox could not host them, and each run would warn of it.
     """
+
+    def forward(self, **kwargs: Any) -> dspy.Prediction:
+        """Do as dspy.RLM; also when called by itself, without an OntologyRLM around it."""
+        if is_running():
+            return super().forward(**kwargs)
+        asked = RunState(str(kwargs.get("query")), str(kwargs.get("context")), current_budget())
+        with running(asked):
+            return super().forward(**kwargs)
+
+    async def aforward(self, **kwargs: Any) -> dspy.Prediction:
+        """Do as ``forward``, in a thread."""
+        return await in_background(lambda _: self.forward(**kwargs), "rlm-program")
 
     def _setup_facade(self, repl: Any, budget: Any, interpreter_factory: Any) -> str:  # noqa: ARG002
         return ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -14,7 +14,7 @@ import dspy
 from dspy.primitives.repl_types import REPLHistory
 from dspy.utils.exceptions import AdapterParseError
 
-from rlm_runtime.engine.background import in_background, start
+from rlm_runtime.engine.background import start
 from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.prompt import format_history
 from rlm_runtime.types import Step
@@ -26,6 +26,7 @@ __all__ = [
     "RunState",
     "current_state",
     "inert",
+    "is_running",
     "running",
 ]
 
@@ -71,28 +72,32 @@ _BUDGET: ContextVar[Budget] = ContextVar("rlm_runtime_budget")
 
 
 @contextmanager
-def running(state: RunState) -> Iterator[RunState]:
-    """Make a state the current one of this context."""
-    token = _STATE.set(state)
+def _in_force(variable: ContextVar[T], value: T) -> Iterator[T]:
+    token = variable.set(value)
     try:
-        yield state
+        yield value
     finally:
-        _STATE.reset(token)
+        variable.reset(token)
+
+
+def running(state: RunState) -> AbstractContextManager[RunState]:
+    """Make a state the current one of this context."""
+    return _in_force(_STATE, state)
 
 
 def current_state() -> RunState:
-    """Give the state of the run in progress; outside of one, a state without bounds."""
+    """Give the state of the run in progress; outside of one, a new state without bounds."""
     return _STATE.get(None) or RunState("", "", current_budget())
 
 
-@contextmanager
-def budgeted(budget: Budget) -> Iterator[Budget]:
+def is_running() -> bool:
+    """Say whether a run is in progress in this context."""
+    return _STATE.get(None) is not None
+
+
+def budgeted(budget: Budget) -> AbstractContextManager[Budget]:
     """Put a budget in force for the programs that run in this context."""
-    token = _BUDGET.set(budget)
-    try:
-        yield budget
-    finally:
-        _BUDGET.reset(token)
+    return _in_force(_BUDGET, budget)
 
 
 def current_budget() -> Budget:
@@ -128,10 +133,6 @@ class ActionPredict(dspy.Predict):
         """
         current_state().asked = kwargs
         return super().__call__(turn=kwargs["iteration"])
-
-    async def acall(self, **kwargs: Any) -> dspy.Prediction:
-        """Do as ``__call__``, in a thread."""
-        return await in_background(lambda _: self(**kwargs), "rlm-turn")
 
     def forward(self, **kwargs: Any) -> dspy.Prediction:
         """Give the model's reasoning and code.
@@ -240,10 +241,6 @@ class ExtractPredict(dspy.Predict):
         """Give the fields; see ``ActionPredict.__call__``."""
         current_state().asked = kwargs
         return super().__call__()
-
-    async def acall(self, **kwargs: Any) -> dspy.Prediction:
-        """Do as ``__call__``, in a thread."""
-        return await in_background(lambda _: self(**kwargs), "rlm-turn")
 
     def forward(self, **kwargs: Any) -> dspy.Prediction:  # noqa: ARG002
         """Give the fields, from the same short history that a turn sees.
