@@ -40,7 +40,9 @@ class _Commands(TyperGroup):
             print_interrupted(*_notes(error))
             raise typer.Exit(130) from error
         except SystemExit as error:
-            print_interrupted(*_notes(error))
+            # Below 128 it is no signal: a reader that closed the pipe, for one.
+            if isinstance(error.code, int) and error.code > 128:
+                print_interrupted(*_notes(error))
             raise
 
 

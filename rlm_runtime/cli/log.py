@@ -14,6 +14,7 @@ from rlm_runtime.cli.run_view import RunView
 from rlm_runtime.cli.runs import LoggedRun, choose_run, note_event, read_index, run_report
 from rlm_runtime.cli.tree import TreeOrder
 from rlm_runtime.cli.validate import Finding, check_log
+from rlm_runtime.cli.words import counted
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.logging.events import Event, json_schema
 from rlm_runtime.logging.jsonl import LogReader
@@ -205,9 +206,10 @@ def validate(file: _File, as_json: _Json = False) -> None:
     page = Page()
     _findings(page, check.problems, "red")
     _findings(page, check.notes, "yellow")
-    size = f"{check.events:,} events in {check.runs:,} runs"
+    size = f"{counted(check.events, 'event')} in {counted(check.runs, 'run')}"
     if check.problems:
-        page.line((f"{file}: {len(check.problems)} problems", "bold red"), f" ({size})")
+        found = counted(len(check.problems), "problem")
+        page.line((f"{file}: {found}", "bold red"), f" ({size})")
         raise typer.Exit(1)
     page.line((f"{file}: valid", "bold green"), f" ({size})")
 

@@ -16,6 +16,7 @@ __all__ = [
     "call_words",
     "command_words",
     "cost_words",
+    "counted",
     "joined",
     "result_words",
     "shorten",
@@ -37,6 +38,16 @@ def command_words(program: str, *arguments: str) -> str:
         here = Path.cwd()
         program = str(beside.relative_to(here) if beside.is_relative_to(here) else beside)
     return shlex.join([program, *arguments])
+
+
+def counted(count: int, noun: str) -> str:
+    """Give a number with its noun.
+
+    Example:
+        >>> counted(1, "run"), counted(2000, "event")
+        ('1 run', '2,000 events')
+    """
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def time_words(seconds: float) -> str:
