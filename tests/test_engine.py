@@ -301,10 +301,9 @@ def test_an_lm_call_that_hangs_is_left_behind_when_the_time_is_over(prov: Any) -
     assert result.duration < 30
 
 
-def test_a_foreign_fence_is_asked_for_python(prov: Any) -> None:
-    lm = ScriptedLM(
-        "[[ ## reasoning ## ]]\nQuery.\n\n[[ ## code ## ]]\n```sparql\nASK {}\n```", SUBMIT
-    )
+@pytest.mark.parametrize("before", ["[[ ## reasoning ## ]]\nQuery.\n\n", "", "Query.\n"])
+def test_a_foreign_fence_is_asked_for_python(prov: Any, before: str) -> None:
+    lm = ScriptedLM(f"{before}[[ ## code ## ]]\n```sparql\nASK {{}}\n```", SUBMIT)
     result = run_dspy_rlm("?", prov, model=lm)
     assert result.converged
     assert "held no Python cell" in lm.prompts[1]

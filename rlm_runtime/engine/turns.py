@@ -173,17 +173,16 @@ class ActionPredict(dspy.Predict):
         except AdapterParseError as error:
             if error.parsed_result is None and _is_empty(error.lm_response):
                 raise Refused("") from error
-            found = _find_code(error.lm_response)
-            if found is None:
-                return error.lm_response.strip()
-            return dspy.Prediction(reasoning=found[0], code=found[1])
-        reasoning = str(prediction.get("reasoning") or "")
-        code = prediction.get("code")
-        if not isinstance(code, str) or not code.strip() or _FOREIGN.match(code.strip()):
-            said = reasoning if not code else f"{reasoning}\n{code}"
-            if not said.strip():
+            prediction = dspy.Prediction()
+            reasoning, code = _find_code(error.lm_response) or (error.lm_response, "")
+        else:
+            reasoning = str(prediction.get("reasoning") or "")
+            code = str(prediction.get("code") or "").strip()
+        if not code or _FOREIGN.match(code):
+            said = f"{reasoning}\n{code}".strip()
+            if not said:
                 raise Refused("")
-            return said.strip()
+            return said
         prediction.reasoning = reasoning
         prediction.code = code.encode("utf-8", "replace").decode()
         return prediction
