@@ -18,6 +18,8 @@ LAYERS = {
     "errors": 0,
     "types": 0,
     "guard": 0,
+    "settings": 0,
+    "folders": 0,
     "ontology": 1,
     "interpreter": 1,
     "logging": 1,

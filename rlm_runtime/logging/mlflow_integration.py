@@ -17,7 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.guard import shielded, warn_once
-from rlm_runtime.logging.mlflow_calls import experiment_id_of, finish_run, upload
+from rlm_runtime.logging.mlflow_calls import (
+    TRAJECTORY,
+    experiment_id_of,
+    finish_run,
+    log_values,
+    result_files,
+    upload,
+)
 from rlm_runtime.logging.mlflow_store import (
     ADVICE,
     attempt,
@@ -70,7 +77,8 @@ def setup_mlflow_tracking(
     Args:
         experiment_name: Made when missing. Default: the experiment set in MLflow.
         run_name: Default: a name that MLflow makes up.
-        tracking_uri: The store or server. Default: the one set in MLflow.
+        tracking_uri: The store or server. Default: the one set in MLflow, else in the settings
+            of the project.
         log_compilation: Also trace what optimizers run while they compile.
 
     Returns:
@@ -99,7 +107,7 @@ def setup_mlflow_tracking(
         if not ok:
             return False, None
         with _impatient():
-            if tracking_uri is not None:
+            if tracking_uri is not None or uri != mlflow.get_tracking_uri():
                 mlflow.set_tracking_uri(uri)
             if experiment_id is not None:
                 mlflow.set_experiment(experiment_id=experiment_id)
@@ -137,7 +145,7 @@ def log_run_params(
         from mlflow.entities import Param
 
         values = texts(params, MAX_PARAM).items()
-        client.log_batch(run, params=[Param(key, value) for key, value in values])
+        log_values(client, run, params=[Param(key, value) for key, value in values])
 
     return _log("log params to MLflow", call, run_id, client)
 
@@ -164,7 +172,7 @@ def log_run_metrics(
         memories_extracted: Memories won from it.
         judgment_success: What a judge said of the answer, if one was asked.
         run_id: The MLflow run. Default: the thread's active run.
-        client: Default: one for the store set in MLflow.
+        client: Default: one for the store set in MLflow, else in the settings of the project.
         **further: Any other metrics, by name.
     """
     values = {
@@ -181,7 +189,7 @@ def log_run_metrics(
         from mlflow.entities import Metric
 
         metrics = metric_values(values).items()
-        client.log_batch(run, metrics=[Metric(key, value, moment, 0) for key, value in metrics])
+        log_values(client, run, metrics=[Metric(key, value, moment, 0) for key, value in metrics])
 
     return _log("log metrics to MLflow", call, run_id, client)
 
@@ -205,7 +213,7 @@ def log_run_tags(
         from mlflow.entities import RunTag
 
         values = texts(tags, MAX_TAG).items()
-        client.log_batch(run, tags=[RunTag(key, value) for key, value in values])
+        log_values(client, run, tags=[RunTag(key, value) for key, value in values])
 
     return _log("log tags to MLflow", call, run_id, client)
 
@@ -225,12 +233,14 @@ def log_artifacts(
         sparql_query: Becomes ``queries/query.sparql``.
         evidence: Any value; becomes ``evidence/evidence.json``.
         run_id: The MLflow run. Default: the thread's active run.
-        client: Default: one for the store set in MLflow.
+        client: Default: one for the store set in MLflow, else in the settings of the project.
     """
 
     def call(client: MlflowClient, run: str) -> None:
-        log = None if log_path is None else Path(log_path).expanduser().read_bytes()
-        upload(client, run, trajectory=log, sparql=sparql_query, evidence=evidence)
+        files: dict[str, bytes | str] = {**result_files(sparql_query, evidence)}
+        if log_path is not None:
+            files[TRAJECTORY] = Path(log_path).expanduser().read_bytes()
+        upload(client, run, files)
 
     return _log("log artifacts to MLflow", call, run_id, client)
 
@@ -245,7 +255,7 @@ def end_mlflow_run(
     """
     doing = "end the run in MLflow"
     with shielded(doing, advice=ADVICE) as outcome:
-        mlflow = import_mlflow()
+        mlflow = import_mlflow(client and client.tracking_uri)
         if mlflow is None:
             return False
         active = mlflow.active_run()
@@ -266,7 +276,8 @@ def _log(
     client: MlflowClient | None,
 ) -> bool:
     with shielded(doing, advice=ADVICE):
-        mlflow = import_mlflow()
+        store = client and client.tracking_uri
+        mlflow = import_mlflow(store)
         if mlflow is None:
             return False
         # Active runs belong to a thread, so look before the call goes to another.
@@ -274,7 +285,7 @@ def _log(
         run = run_id or (active and active.info.run_id)
         if run is None:
             raise _no_run()
-        uri = resolve_tracking_uri()
+        uri = resolve_tracking_uri(store)
         ok, _ = attempt(doing, lambda: call(client or connect(uri), run), CALL_SECONDS)
         return ok
     return False

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.guard import shielded, warn_once
+from rlm_runtime.settings import read_settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -42,8 +43,14 @@ def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
 
     Importing it later, on a worker, can deadlock with an import of dspy or litellm elsewhere.
 
+    Args:
+        tracking_uri: The store or server. Default: what ``resolve_tracking_uri`` gives.
+
     Returns:
         The module, or None, with one TrackingWarning, when MLflow is not installed.
+
+    Raises:
+        ConfigurationError: The project's settings cannot be read.
     """
     try:
         mlflow = importlib.import_module("mlflow")
@@ -54,22 +61,33 @@ def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
             "Run: pip install 'rlm-runtime[mlflow]'",
         )
         return None
-    if (tracking_uri or mlflow.get_tracking_uri()).startswith(_DATABASES):
+    if resolve_tracking_uri(tracking_uri).startswith(_DATABASES):
         importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     return mlflow
 
 
 def resolve_tracking_uri(explicit: str | None = None) -> str:
-    """Give the tracking URI to use: the explicit one, else what MLflow itself would use.
+    """Give the tracking URI to use.
 
-    MLflow takes the last ``mlflow.set_tracking_uri``, then ``MLFLOW_TRACKING_URI``, then
-    ``mlflow.db`` (or an old ``mlruns`` with experiments in it) in the working directory.
+    The first of these that there is: the explicit one; what MLflow was told
+    (``mlflow.set_tracking_uri``, else ``MLFLOW_TRACKING_URI``), or uses already because a run is
+    active in the calling thread; ``mlflow_tracking_uri`` in the project's settings (see
+    ``rlm_runtime.settings``); MLflow's own default, ``mlflow.db`` (or an old ``mlruns`` with
+    experiments in it) in the working directory.
+
+    Raises:
+        ConfigurationError: The project's settings cannot be read.
 
     Example:
         >>> resolve_tracking_uri("http://127.0.0.1:5000")
         'http://127.0.0.1:5000'
     """
-    return explicit or importlib.import_module("mlflow").get_tracking_uri()
+    if explicit:
+        return explicit
+    mlflow = importlib.import_module("mlflow")
+    if mlflow.is_tracking_uri_set() or mlflow.active_run() is not None:
+        return mlflow.get_tracking_uri()
+    return read_settings().mlflow_tracking_uri or mlflow.get_tracking_uri()
 
 
 def connect(tracking_uri: str) -> MlflowClient:
