@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SandboxError,
         TrackingWarning,
     )
+    from rlm_runtime.logging.mlflow_sync import import_logs, sync
     from rlm_runtime.logging.observe import observe
     from rlm_runtime.ontology import open_ontology
     from rlm_runtime.types import RunResult
@@ -47,6 +48,7 @@ _HOMES = {
         "SandboxError",
         "TrackingWarning",
     ),
+    "rlm_runtime.logging.mlflow_sync": ("import_logs", "sync"),
     "rlm_runtime.logging.observe": ("observe",),
     "rlm_runtime.ontology": ("open_ontology",),
     "rlm_runtime.types": ("RunResult",),
@@ -70,9 +72,11 @@ __all__ = [
     "TrackingWarning",
     "__version__",
     "arun_dspy_rlm",
+    "import_logs",
     "observe",
     "open_ontology",
     "run_dspy_rlm",
+    "sync",
 ]
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from rlm_runtime import __version__
 from rlm_runtime.cli.ask import DEBUG, ask
 from rlm_runtime.cli.log import log
+from rlm_runtime.cli.mlflow import mlflow
 from rlm_runtime.cli.ontology import ontology
 from rlm_runtime.cli.output import print_error, print_interrupted, print_line
 from rlm_runtime.errors import ConfigurationError, LogFormatError, OntologyError, RlmError
@@ -60,6 +61,7 @@ app = typer.Typer(
 )
 app.command()(ask)
 app.add_typer(log, name="log", help="Show, follow and check trajectory logs.")
+app.add_typer(mlflow, name="mlflow", help="Bring runs to MLflow that are not there yet.")
 app.add_typer(ontology, name="ontology", help="Look at an ontology without any LM.")
 
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
@@ -128,6 +128,24 @@ class Page:
         if not self._console.is_terminal:
             return nullcontext()
         return self._console.status(Text(doing, "dim"), spinner_style="dim")
+
+    @contextmanager
+    def progress(self, doing: str) -> Iterator[Callable[[str, int, int], None]]:
+        """Show how far something is: a bar on a terminal, else a line for each part.
+
+        Yields:
+            A function to call with what was done last, how many are done, and how many there are.
+        """
+        if not self._console.is_terminal:
+            yield lambda text, done, total: self.line(f"{done}/{total}  {text}")
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        columns = (TextColumn("{task.description}", style="dim"), BarColumn(), MofNCompleteColumn())
+        with Progress(*columns, console=self._console, transient=True) as bar:
+            # Until the first part is done nobody knows how many there are.
+            task = bar.add_task(doing, total=None)
+            yield lambda _text, done, total: bar.update(task, completed=done, total=total)
 
     def _print(self, text: Text, indent: int, gutter: str) -> None:
         before = Text(" " * indent).append(gutter, "dim")
