@@ -18,6 +18,7 @@ LAYERS = {
     "errors": 0,
     "types": 0,
     "guard": 0,
+    "redaction": 0,
     "settings": 0,
     "folders": 0,
     "ontology": 1,
