@@ -11,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from rlm_runtime import observe
 from rlm_runtime.errors import ConfigurationError, TrackingWarning
 from rlm_runtime.logging import mlflow_integration as helpers
+from rlm_runtime.logging.jsonl import LogReader
 from rlm_runtime.logging.mlflow_store import resolve_tracking_uri
 from rlm_runtime.settings import Settings, absolute_uri, read_settings
 
@@ -213,6 +215,29 @@ def test_a_broken_file_is_one_warning_to_the_helpers(project: Path, swallowing: 
     with pytest.warns(TrackingWarning, match=r"rlm\.toml is no valid TOML") as told:
         assert helpers.setup_mlflow_tracking() == (False, None)
     assert len(told) == 1
+
+
+def test_a_run_goes_where_the_project_says(
+    project: Path, sqlite_store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(project / "pyproject.toml", "sqlite:///mlflow.db", OWN)
+    monkeypatch.chdir(project / "a" / "b")
+    with observe("program", enable_mlflow=True) as run:
+        run.report(outputs={"answer": 42})
+    assert mlflow.MlflowClient(sqlite_store).get_run(run.mlflow_run_id).info.status == "FINISHED"
+    assert not (project / "a" / "b" / "mlflow.db").exists()
+
+
+def test_a_broken_file_is_one_warning_to_a_run(project: Path, swallowing: None) -> None:
+    (project / "rlm.toml").write_text("broken")
+    with (
+        pytest.warns(TrackingWarning, match=r"rlm\.toml is no valid TOML") as told,
+        observe("program", enable_mlflow=True, log_path="log.jsonl") as run,
+    ):
+        run.report(outputs={"answer": 42})
+    assert len(told) == 1
+    assert [event["event"] for event in LogReader("log.jsonl")] == ["run_start", "run_end"]
+    assert run.mlflow_run_id is None
 
 
 def test_reading_settings_loads_no_library(project: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from rlm_runtime.cli.output import Page, print_json, print_line, warnings_on
+from rlm_runtime.cli.output import Page, print_json, warnings_on
 from rlm_runtime.cli.words import command_words, counted, joined
 from rlm_runtime.redaction import without_login
 
@@ -47,7 +47,7 @@ _Step = Callable[["Synced", int, int], None]
 def sync(tracking_uri: _Uri = None, dry_run: _DryRun = False, as_json: _Json = False) -> None:
     """Deliver runs that MLflow has not got yet.
 
-    Because it was away, or because a process died; such a run gets the status KILLED. Each goes
+    It was away when they ended, or their process died: those get the status KILLED. Each goes
     where it was meant to go, or all to --tracking-uri. Doing it again changes nothing. Exit
     codes: 0 all delivered, or nothing to do; 1 something could not be delivered.
 
@@ -65,10 +65,8 @@ def sync(tracking_uri: _Uri = None, dry_run: _DryRun = False, as_json: _Json = F
         results = deliver(tracking_uri, dry_run=dry_run, on_progress=step)
     if as_json:
         print_json(_report(results))
-    elif results:
-        _show(results, again)
     else:
-        print_line(f"Nothing to deliver: no run waits in {spool_folder()}.")
+        _show(results, again, nothing=f"Nothing to deliver: no run waits in {spool_folder()}.")
     _exit(results)
 
 
@@ -107,10 +105,8 @@ def import_(
         )
     if as_json:
         print_json(_report(results))
-    elif results:
-        _show(results, again)
     else:
-        print_line("Nothing to import: there is no run in what was given.")
+        _show(results, again, nothing="Nothing to import: there is no run in what was given.")
     _exit(results)
 
 
@@ -136,14 +132,8 @@ def _watched(doing: str, again: str) -> Iterator[_Step]:
 
 
 def _step_words(result: Synced) -> str:
-    return joined(
-        [
-            _name(result),
-            result.status,
-            counted(result.events, "event"),
-            _OUTCOMES[result.state],
-        ]
-    )
+    events = counted(result.events, "event")
+    return joined([_name(result), result.status, events, _OUTCOMES[result.state]])
 
 
 def _exit(results: Sequence[Synced]) -> None:
@@ -159,8 +149,11 @@ def _report(results: Sequence[Synced]) -> dict[str, Any]:
     }
 
 
-def _show(results: Sequence[Synced], again: str) -> None:
+def _show(results: Sequence[Synced], again: str, *, nothing: str) -> None:
     page = Page()
+    if not results:
+        page.line(nothing)
+        return
     shown = results[-_MAX_ROWS:]
     if len(shown) < len(results):
         page.line(f"The last {_MAX_ROWS} runs (--json has all):", style="dim")
