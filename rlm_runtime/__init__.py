@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from rlm_runtime.logging.mlflow_sync import import_logs, sync
     from rlm_runtime.logging.observe import observe
     from rlm_runtime.ontology import open_ontology
+    from rlm_runtime.redaction import redact_secrets
     from rlm_runtime.types import RunResult
     from rlm_runtime.types import RunResult as DSPyRLMResult
 
@@ -51,6 +52,7 @@ _HOMES = {
     "rlm_runtime.logging.mlflow_sync": ("import_logs", "sync"),
     "rlm_runtime.logging.observe": ("observe",),
     "rlm_runtime.ontology": ("open_ontology",),
+    "rlm_runtime.redaction": ("redact_secrets",),
     "rlm_runtime.types": ("RunResult",),
 }
 _HOME_OF = {name: module for module, names in _HOMES.items() for name in names}
@@ -75,6 +77,7 @@ __all__ = [
     "import_logs",
     "observe",
     "open_ontology",
+    "redact_secrets",
     "run_dspy_rlm",
     "sync",
 ]

@@ -173,7 +173,11 @@ def test_the_reference_of_keywords_is_the_signature(page: str, heading: str, fun
     told = {names(row[0])[0]: names(row[1])[0] for row in rows}
     parameters = inspect.signature(function).parameters.values()
     keywords = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
-    assert told == {one.name: repr(one.default).replace("'", '"') for one in keywords}
+    assert told == {one.name: default_words(one.default) for one in keywords}
+
+
+def default_words(default: Any) -> str:
+    return getattr(default, "__name__", repr(default).replace("'", '"'))
 
 
 def test_the_reference_of_the_result_is_complete() -> None:

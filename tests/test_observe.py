@@ -15,6 +15,7 @@ from dspy.utils.callback import BaseCallback
 
 from rlm_runtime import ConfigurationError, TrackingWarning, observe
 from rlm_runtime.logging.jsonl import LogReader
+from rlm_runtime.redaction import MARKER
 from tests.support.collect import Collected, check_events
 from tests.support.lms import ScriptedLM, fields
 
@@ -248,8 +249,9 @@ def test_secrets_of_an_lm_stay_out_of_the_records() -> None:
         predict(question="?", config=config)
     (call,) = seen.named("lm_start")
     assert call["params"] == {
-        "extra_body": {"seed": 7},
-        "note": "https://host/v1",
+        "extra_body": {"api_key": MARKER, "seed": 7},
+        "note": f"https://{MARKER}@host/v1",
+        "auth_token": MARKER,
         "temperature": 0.5,
     }
     assert not re.findall(r".{80}sk-\d.{80}", str(seen.events))

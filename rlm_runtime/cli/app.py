@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import traceback
 from typing import Annotated, Any
 
 import typer
@@ -34,8 +35,9 @@ class _Commands(TyperGroup):
             return super().invoke(ctx)
         except RlmError as error:
             if ctx.meta.get(DEBUG) or os.environ.get("RLM_RUNTIME_DEBUG") == "1":
-                raise
-            print_error(str(error), *_notes(error))
+                print_error("".join(traceback.format_exception(error)).rstrip())
+            else:
+                print_error(str(error), *_notes(error))
             raise typer.Exit(2 if isinstance(error, _BAD_USAGE) else 1) from error
         except KeyboardInterrupt as error:
             print_interrupted(*_notes(error))

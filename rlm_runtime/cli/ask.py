@@ -18,6 +18,7 @@ from rlm_runtime.cli.tree import TreeOrder
 from rlm_runtime.cli.words import command_words
 from rlm_runtime.errors import ConfigurationError, RlmError
 from rlm_runtime.logging.events import Event
+from rlm_runtime.redaction import Redaction, without_login
 
 if TYPE_CHECKING:
     from rlm_runtime.types import RunResult
@@ -255,7 +256,7 @@ def _result_json(result: RunResult, log: Path | None) -> dict[str, Any]:
     shown = plain(result)
     shown["usage"]["total"] = plain(result.usage.total)
     shown["grounding"]["evidence_grounded"] = result.grounding.evidence_grounded
-    return {**shown, "log_path": str(log) if log else None}
+    return Redaction().value({**shown, "log_path": str(log) if log else None})
 
 
 def _show_result(
@@ -280,7 +281,7 @@ def _show_mlflow(page: Page, result: RunResult, options: Mapping[str, Any]) -> N
         return
     from rlm_runtime.logging.mlflow_store import resolve_tracking_uri
 
-    uri = resolve_tracking_uri(options["mlflow_tracking_uri"])
+    uri = without_login(resolve_tracking_uri(options["mlflow_tracking_uri"]))
     experiment = options["mlflow_experiment"]
     within = f" in experiment {experiment!r}" if experiment else ""
     _fact(page, _MLFLOW, f"run {result.mlflow_run_id}{within} at {uri}")

@@ -17,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rlm_runtime.logging.console import visible
+from rlm_runtime.redaction import Redaction
 
 __all__ = [
     "Page",
@@ -184,11 +185,15 @@ def print_csv(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 
 def print_error(message: str, *hints: str) -> None:
-    """Print what went wrong to standard error, with what to do on lines of its own."""
+    """Print what went wrong to standard error, with what to do on lines of its own.
+
+    What libraries say of a failure can quote a key or a login; neither is shown.
+    """
     page = Page.on_stderr()
-    page.line(("error: ", "bold red"), message)
+    shown = Redaction().text
+    page.line(("error: ", "bold red"), shown(message))
     for hint in hints:
-        page.line(hint, indent=2)
+        page.line(shown(hint), indent=2)
 
 
 def print_interrupted(*hints: str) -> None:
@@ -209,7 +214,7 @@ def warnings_on(page: Page) -> Iterator[None]:
     """Show Python's warnings on a page, as one line each."""
 
     def show(message: Warning | str, *_: object, **__: object) -> None:
-        page.line(("warning: ", "yellow"), str(message))
+        page.line(("warning: ", "yellow"), Redaction().text(str(message)))
 
     with warnings.catch_warnings():
         warnings.showwarning = show

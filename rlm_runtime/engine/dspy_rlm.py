@@ -22,6 +22,7 @@ from rlm_runtime.guard import shielded
 from rlm_runtime.logging.observe import ObservedRun, observe
 from rlm_runtime.logging.stream import Sink
 from rlm_runtime.ontology import Ontology, open_ontology
+from rlm_runtime.redaction import redact_secrets
 from rlm_runtime.types import Grounding, RunResult
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def run_dspy_rlm(
     mlflow_timeout: float = 10.0,
     mlflow_parent_run_id: str | None = None,
     ontology_name: str | None = None,
+    redact: Callable[[str], str] | None = redact_secrets,
     callbacks: Sequence[Any] = (),
     sinks: Sequence[Sink] = (),
     verbose: bool = False,
@@ -103,6 +105,10 @@ def run_dspy_rlm(
         mlflow_timeout: The longest wait for delivery at the end, in seconds.
         mlflow_parent_run_id: MLflow run to be nested in; default: the caller's active run.
         ontology_name: Name in params and tags; default: the ontology's own.
+        redact: Is given every text of an event, before any log, MLflow or sink sees it, and
+            returns what is shown of it; default: ``redact_secrets``. Values of keys that name
+            secrets, and secrets of the environment, are hidden whatever it does. None hides
+            nothing at all.
         callbacks: More DSPy callbacks for the run.
         sinks: More sinks for the run's events; each is closed at the end.
         verbose: True prints each step to stderr.
@@ -270,6 +276,7 @@ _OBSERVE_OPTIONS = (
     "mlflow_tracking_uri",
     "mlflow_timeout",
     "mlflow_parent_run_id",
+    "redact",
     "callbacks",
     "sinks",
     "verbose",

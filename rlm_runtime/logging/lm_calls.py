@@ -1,8 +1,7 @@
-"""What an LM call holds: messages, parameters without secrets, usage, cost, cache hits."""
+"""What an LM call holds: messages, parameters, usage, cost, cache hits."""
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -11,12 +10,7 @@ from dspy.utils.callback_context import ACTIVE_CALL_ID
 
 from rlm_runtime.logging.plain import plain
 
-__all__ = ["LmHistory", "call_messages", "call_params", "call_result", "without_secrets"]
-
-_SECRET_PARTS = ("key", "token", "secret", "password", "credential", "auth", "header")
-# These parameters count tokens; they hold no secret.
-_TOKEN_COUNTS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
-_LOGIN = re.compile(r"(\b[a-z][a-z0-9+.-]*://)[^/@\s]+@", re.I)
+__all__ = ["LmHistory", "call_messages", "call_params", "call_result"]
 
 
 class LmHistory:
@@ -75,34 +69,9 @@ def _message(message: Any) -> dict[str, Any]:
 
 
 def call_params(lm: Any, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """Give the parameters of a call that are set, without those that may hold a secret."""
+    """Give the parameters of a call that are set."""
     merged = {**getattr(lm, "kwargs", {}), **(inputs.get("kwargs") or {})}
-    return without_secrets(plain({name: v for name, v in merged.items() if v is not None}))
-
-
-def without_secrets(value: Any) -> Any:
-    """Leave out of plain values what a key names as secret, and logins out of addresses.
-
-    Example:
-        >>> without_secrets({"api_key": "k", "n": 1, "body": {"token": "t"}, "max_tokens": 9})
-        {'n': 1, 'body': {}, 'max_tokens': 9}
-        >>> without_secrets("https://me:secret@host/v1")
-        'https://host/v1'
-    """
-    if isinstance(value, dict):
-        return {
-            name: without_secrets(item)
-            for name, item in value.items()
-            if name in _TOKEN_COUNTS or not _secret(name)
-        }
-    if isinstance(value, list):
-        return [without_secrets(item) for item in value]
-    return _LOGIN.sub(r"\1", value) if isinstance(value, str) else value
-
-
-def _secret(name: str) -> bool:
-    lowered = name.lower()
-    return any(part in lowered for part in _SECRET_PARTS)
+    return plain({name: v for name, v in merged.items() if v is not None})
 
 
 def call_result(outputs: Any, entry: Mapping[str, Any] | None) -> dict[str, Any]:

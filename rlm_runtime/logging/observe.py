@@ -26,6 +26,7 @@ from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.recorder import Recorder, error_fields
 from rlm_runtime.logging.stream import EventStream, Sink
 from rlm_runtime.logging.tally import Tally
+from rlm_runtime.redaction import Redaction, redact_secrets
 from rlm_runtime.types import Step, StopReason, Usage
 
 __all__ = ["ObservedRun", "observe"]
@@ -45,7 +46,12 @@ class ObservedRun:
     """
 
     def __init__(
-        self, run_id: str, trajectory_id: str, sinks: Sequence[Sink], mlflow_sink: Any = None
+        self,
+        run_id: str,
+        trajectory_id: str,
+        sinks: Sequence[Sink],
+        mlflow_sink: Any = None,
+        redact: Redaction | None = None,
     ) -> None:
         self.run_id = run_id
         self.trajectory_id = trajectory_id
@@ -53,7 +59,7 @@ class ObservedRun:
         self.tally = Tally()
         self._mlflow = mlflow_sink
         also = [mlflow_sink] if mlflow_sink is not None else []
-        self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks, *also])
+        self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks, *also], redact)
         self.duration = 0.0
         self._started = time.perf_counter_ns()
         self._report: dict[str, Any] = {"stop_reason": None, "converged": None}
@@ -177,6 +183,10 @@ class observe:
         mlflow_tracking_uri: The store; default: as MLflow resolves it.
         mlflow_timeout: The longest wait for delivery at the end, in seconds.
         mlflow_parent_run_id: MLflow run to be nested in; default: the caller's active run.
+        redact: Is given every text of an event, before any log, MLflow or sink sees it, and
+            returns what is shown of it; default: ``redact_secrets``. Values of keys that name
+            secrets, and secrets of the environment, are hidden whatever it does. None hides
+            nothing at all.
         callbacks: More DSPy callbacks for the block.
         sinks: More sinks, each closed at the end. A sink serves one run: to decorate a function,
             give callables that make one.
@@ -212,6 +222,7 @@ class observe:
         mlflow_tracking_uri: str | None = None,
         mlflow_timeout: float = 10.0,
         mlflow_parent_run_id: str | None = None,
+        redact: Callable[[str], str] | None = redact_secrets,
         callbacks: Sequence[Any] = (),
         sinks: Sequence[Sink | Callable[[], Sink]] = (),
         verbose: bool = False,
@@ -237,8 +248,10 @@ class observe:
             sinks.append(_open_log(options["log_path"]))
         if options["verbose"]:
             sinks.append(ConsoleSink())
-        mlflow_sink = _open_mlflow_sink(options) if options["enable_mlflow"] else None
-        run = ObservedRun(run_id, options["trajectory_id"] or run_id, sinks, mlflow_sink)
+        rule = options["redact"]
+        redact = Redaction(rule) if rule is not None else None
+        mlflow_sink = _open_mlflow_sink(options, redact) if options["enable_mlflow"] else None
+        run = ObservedRun(run_id, options["trajectory_id"] or run_id, sinks, mlflow_sink, redact)
         recorder = Recorder(
             run.stream,
             run.root_id,
@@ -366,12 +379,13 @@ def _open_log(path: str | Path) -> JsonlSink:
         ) from error
 
 
-def _open_mlflow_sink(options: Mapping[str, Any]) -> Any:
+def _open_mlflow_sink(options: Mapping[str, Any], redact: Redaction | None) -> Any:
     from rlm_runtime.logging.mlflow_sink import MlflowSink
 
+    run_name = options["mlflow_run_name"]
     return MlflowSink(
         experiment=options["mlflow_experiment"],
-        run_name=options["mlflow_run_name"],
+        run_name=redact.text(run_name) if redact and run_name else run_name,
         tracking_uri=options["mlflow_tracking_uri"],
         timeout=options["mlflow_timeout"],
         parent_run_id=options["mlflow_parent_run_id"],

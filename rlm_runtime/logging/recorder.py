@@ -16,13 +16,7 @@ from dspy.utils.callback import BaseCallback
 from dspy.utils.callback_context import ACTIVE_CALL_ID
 
 from rlm_runtime.guard import quietly, shielded
-from rlm_runtime.logging.lm_calls import (
-    LmHistory,
-    call_messages,
-    call_params,
-    call_result,
-    without_secrets,
-)
+from rlm_runtime.logging.lm_calls import LmHistory, call_messages, call_params, call_result
 from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.stream import EventStream
 
@@ -140,8 +134,6 @@ class Recorder(BaseCallback):
             arguments = dict(inputs.get("kwargs") or {})
             if inputs.get("args"):
                 arguments["args"] = inputs["args"]
-            if "config" in arguments:
-                arguments["config"] = without_secrets(plain(arguments["config"]))
             signature = getattr(instance, "signature", None)
             self._start(
                 "module",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,6 +39,7 @@ class EventStream:
         run_id: Identifies the run.
         trajectory_id: Groups runs that belong together.
         sinks: Where the events go, in this order.
+        redact: Gives an event without what no sink may see; None lets them see everything.
 
     Example:
         >>> class Names:
@@ -56,10 +57,17 @@ class EventStream:
         [(0, 'warning'), 'closed']
     """
 
-    def __init__(self, run_id: str, trajectory_id: str, sinks: Sequence[Sink]) -> None:
+    def __init__(
+        self,
+        run_id: str,
+        trajectory_id: str,
+        sinks: Sequence[Sink],
+        redact: Callable[[Event], Event] | None = None,
+    ) -> None:
         self.run_id = run_id
         self.trajectory_id = trajectory_id
         self._sinks = list(sinks)
+        self._redact = redact
         # Re-entrant: a sink that runs DSPy itself must not hang the program.
         self._lock = threading.RLock()
         self._handing_out = False
@@ -94,9 +102,15 @@ class EventStream:
                 "parent_id": parent_id,
                 **fields,
             }
-            self._seq += 1
             self._handing_out = True
             try:
+                if self._redact is not None:
+                    # What could not be redacted is not recorded.
+                    with shielded("redact an event") as redacted:
+                        record = self._redact(record)
+                    if not redacted.ok:
+                        return
+                self._seq += 1
                 for sink in self._sinks:
                     with shielded(f"record events with {type(sink).__name__}"):
                         sink.emit(record)
