@@ -13,8 +13,18 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rlm_runtime.errors import TrackingWarning
+from rlm_runtime.redaction import redact_secrets
 
-__all__ = ["RAISE_VARIABLE", "Outcome", "forget_warnings", "quietly", "shielded", "warn_once"]
+__all__ = [
+    "RAISE_VARIABLE",
+    "Outcome",
+    "contained",
+    "forget_warnings",
+    "quietly",
+    "report",
+    "shielded",
+    "warn_once",
+]
 
 T = TypeVar("T")
 
@@ -26,7 +36,7 @@ _warned_lock = threading.Lock()
 
 
 class Outcome:
-    """What became of a shielded block: ``ok`` and, when it failed, ``error``."""
+    """What became of a guarded block: ``ok`` and, when it failed, ``error``."""
 
     def __init__(self) -> None:
         self.error: Exception | None = None
@@ -61,10 +71,13 @@ def warn_once(cause: str, message: str) -> None:
             raise
 
 
-def forget_warnings() -> None:
-    """Let every cause warn again, as in a new process."""
+def forget_warnings(cause: str | None = None) -> None:
+    """Let a cause warn again, or every cause, as in a new process."""
     with _warned_lock:
-        _warned.clear()
+        if cause is None:
+            _warned.clear()
+        else:
+            _warned.discard(cause)
 
 
 @contextmanager
@@ -90,17 +103,49 @@ def shielded(doing: str, *, advice: str = "") -> Iterator[Outcome]:
         >>> outcome.ok, type(outcome.error).__name__
         (False, 'ZeroDivisionError')
     """
+    with contained() as outcome:
+        yield outcome
+    if outcome.error is not None:
+        report(doing, outcome.error, advice=advice)
+
+
+@contextmanager
+def contained() -> Iterator[Outcome]:
+    """Run a block of observation; keep what it raises, to be reported later with ``report``.
+
+    For work on a thread of its own, whose failure somebody else tells of. KeyboardInterrupt,
+    SystemExit and other non-``Exception`` errors pass through.
+
+    Example:
+        >>> with contained() as outcome:
+        ...     _ = 1 / 0
+        >>> outcome.ok, type(outcome.error).__name__
+        (False, 'ZeroDivisionError')
+    """
     outcome = Outcome()
     try:
         yield outcome
     except Exception as error:
         outcome.error = error
-        if os.environ.get(RAISE_VARIABLE) == "1":
-            raise
-        detail = str(error).strip().splitlines()[0][:300] if str(error).strip() else ""
-        kind = type(error).__name__
-        message = f"Could not {doing}: {kind}{': ' + detail if detail else ''}."
-        warn_once(f"{doing}|{kind}", f"{message} {advice}".strip())
+
+
+def report(doing: str, error: Exception, *, advice: str = "", cause: str = "") -> None:
+    """Tell of an error that was contained: one TrackingWarning per cause.
+
+    Args:
+        doing: What failed, as in "write the trajectory log"; part of the warning.
+        error: What was raised; under test it is raised again.
+        advice: What the reader can do about it.
+        cause: Warnings of the same cause are given once; default: what failed, and the error's
+            type.
+    """
+    if os.environ.get(RAISE_VARIABLE) == "1":
+        raise error
+    said = redact_secrets(str(error)).strip()
+    detail = said.splitlines()[0][:300] if said else ""
+    kind = type(error).__name__
+    message = f"Could not {doing}: {kind}{': ' + detail if detail else ''}."
+    warn_once(cause or f"{doing}|{kind}", f"{message} {advice}".strip())
 
 
 def quietly(action: Callable[[], T], default: T) -> T:

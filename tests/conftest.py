@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -16,6 +18,14 @@ os.environ.pop("COLUMNS", None)
 os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("DO_NOT_TRACK", "true")
+
+
+@pytest.fixture(autouse=True)
+def _own_environment(tmp_path_factory: pytest.TempPathFactory, monkeypatch: Any) -> None:
+    """Give each test a spool of its own, and undo what examples in docstrings set."""
+    home = tmp_path_factory.getbasetemp() / "homes" / secrets.token_hex(8)
+    monkeypatch.setenv("RLM_RUNTIME_HOME", str(home))
+    monkeypatch.setenv("RLM_RUNTIME_RAISE", "1")
 
 
 @pytest.fixture

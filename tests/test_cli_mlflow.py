@@ -22,6 +22,7 @@ from rlm_runtime.cli.app import app
 from rlm_runtime.errors import TrackingWarning
 from rlm_runtime.guard import forget_warnings
 from rlm_runtime.logging.jsonl import LogReader
+from rlm_runtime.logging.spool import SpoolWriter
 
 ROOT = Path(__file__).parent.parent
 
@@ -330,6 +331,7 @@ def test_a_mistake_in_the_settings_is_bad_usage(
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
     (tmp_path / "rlm.toml").write_text("mlflow_tracking_uri = 5000")
+    SpoolWriter("waits", {"tracking_uri": "http://127.0.0.1:9"}).release()
     result = run(*arguments)
     assert result.exit_code == 2
     assert result.stderr.startswith("error: In ")

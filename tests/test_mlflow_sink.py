@@ -17,11 +17,12 @@ import mlflow
 import pytest
 from mlflow import MlflowClient
 
-from rlm_runtime.errors import TrackingWarning
+from rlm_runtime.errors import ConfigurationError, TrackingWarning
 from rlm_runtime.logging.jsonl import LogReader
-from rlm_runtime.logging.mlflow_delivery import Delivery, Destination
+from rlm_runtime.logging.mlflow_delivery import Delivery
+from rlm_runtime.logging.mlflow_destination import Destination
 from rlm_runtime.logging.mlflow_sink import MlflowSink
-from tests.support.events import Stream, error, play, rlm_run
+from tests.support.events import Stream, error, play, rlm_run, wait_for_workers
 
 
 @pytest.fixture(params=["sqlite", "server"])
@@ -125,7 +126,7 @@ def test_the_run_is_there_and_running_before_the_work_is_done(sqlite_store):
     assert sink.delivered
 
 
-def test_a_failed_run_says_how_it_failed(sqlite_store):
+def test_a_failed_run_says_how_it_failed(sqlite_store, tmp_path):
     stream = Stream("failed", query="q")
     stream.end(stream.root, status="FAILED", error=error("LMError", "no quota" * 2000))
     sink = deliver(stream.events, tracking_uri=sqlite_store)
@@ -134,7 +135,9 @@ def test_a_failed_run_says_how_it_failed(sqlite_store):
     assert run.data.tags["rlm.error_type"] == "LMError"
     message = run.data.tags["rlm.error_message"]
     assert len(message) == 8000
-    assert message.endswith("… [cut, 16000 characters in all]")
+    assert message.endswith("… [cut, 16000 characters in all: tags/rlm.error_message.txt]")
+    whole = artifact(sqlite_store, sink.mlflow_run_id, "tags/rlm.error_message.txt", tmp_path)
+    assert whole.read_text() == "no quota" * 2000
 
 
 def test_a_stream_that_breaks_off_is_delivered_as_killed(sqlite_store):
@@ -153,7 +156,7 @@ def test_delivering_again_changes_nothing(store):
     before = MlflowClient(store).get_run(first.mlflow_run_id)
     trace = MlflowClient(store).get_trace(first.trace_id).to_dict()
     delivery = Delivery(Destination(store, "twice"))
-    assert delivery.finish(events)
+    delivery.finish(events)
     assert (delivery.mlflow_run_id, delivery.trace_id) == (first.mlflow_run_id, first.trace_id)
     assert len(runs_of(store, "twice")) == 1
     assert MlflowClient(store).get_run(first.mlflow_run_id).to_dictionary() == (
@@ -166,8 +169,10 @@ def test_global_state_of_mlflow_stays_as_it_is(sqlite_store, tmp_path, monkeypat
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("mlflow.tracking._tracking_service.utils._tracking_uri", None)
     environment = dict(os.environ)
+    wait_for_workers()
     before = mlflow.get_tracking_uri(), mlflow.active_run(), threading.active_count()
     deliver(rlm_run("global"), tracking_uri=sqlite_store, experiment="else")
+    wait_for_workers()
     after = mlflow.get_tracking_uri(), mlflow.active_run(), threading.active_count()
     assert before == after
     assert dict(os.environ) == environment
@@ -265,11 +270,15 @@ def test_anything_that_a_run_can_hold_arrives(store, tmp_path):
     run = client.get_run(sink.mlflow_run_id)
     assert len(run.data.params["query"]) == 6000
     assert "[cut, " in run.data.params["query"]
+    whole = artifact(store, sink.mlflow_run_id, "params/query.txt", tmp_path)
+    assert whole.read_text().count("🦉") == 1000
     assert run.data.params["note_1"].startswith("naïve 🦉 \\ud800 \\u0000")
     assert run.data.metrics == {"a_b": 1.5}
     root, python = client.get_trace(sink.trace_id).data.spans
     assert root.outputs["answer"].startswith("naïve 🦉 \\ud800")
-    assert big in python.outputs["stdout"]
+    shown = python.outputs["stdout"]
+    assert "[cut, 2000000 characters in all: trajectory/trajectory.jsonl]" in shown
+    assert 99_000 < len(shown) < 101_000
     log = artifact(store, sink.mlflow_run_id, "trajectory/trajectory.jsonl", tmp_path)
     assert list(LogReader(log)) == stream.events
 
@@ -309,45 +318,34 @@ def test_close_waits_no_longer_than_it_may(swallowing):
         listener.listen()
         uri = f"http://127.0.0.1:{listener.getsockname()[1]}"
         began = time.monotonic()
-        with pytest.warns(TrackingWarning, match="within 0.2 seconds"):
+        with pytest.warns(TrackingWarning, match="longer than 0.2 seconds"):
             sink = deliver(rlm_run("late"), tracking_uri=uri, timeout=0.2)
         assert time.monotonic() - began < 2.5
         assert not sink.delivered
     # With nobody listening any more the delivery soon gives up; it must not outlive the test.
-    assert sink._thread is not None
-    sink._thread.join(60)
+    assert sink._settled.wait(60)
 
 
-def test_a_store_that_comes_back_before_the_end_gets_all(tmp_path, monkeypatch, swallowing):
+def test_a_store_that_comes_back_before_the_end_gets_all(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocked = tmp_path / "blocked"
     blocked.write_text("a file where the folder of the store should be")
     store = f"sqlite:///{blocked}/mlflow.db"
     events = rlm_run("back")
-    sink = MlflowSink("sink", tracking_uri=store, timeout=60)
-    with pytest.warns(TrackingWarning, match="create the run in MLflow"):
-        _emit_and_wait(sink, events[0])
+    delivery = Delivery(Destination(store, "sink"))
+    with pytest.raises(ConfigurationError, match="cannot be written"):
+        delivery.begin(events[0])
     blocked.unlink()
     blocked.mkdir()
-    play(events[1:], sink)
-    assert sink.delivered
-    assert len(runs_of(store, "sink")) == 1
-
-
-def _emit_and_wait(sink: MlflowSink, event: dict[str, Any]) -> None:
-    """Emit the start of a run, and wait until its delivery has failed with a warning."""
-    from rlm_runtime import guard
-
-    sink.emit(event)
-    deadline = time.monotonic() + 60
-    while not guard._warned and time.monotonic() < deadline:
-        time.sleep(0.01)
+    delivery.finish(events)
+    (run,) = runs_of(store, "sink")
+    assert (run.info.run_id, run.info.status) == (delivery.mlflow_run_id, "FINISHED")
 
 
 def test_one_part_that_fails_keeps_no_other_back(sqlite_store, tmp_path, swallowing):
     (tmp_path / "wall").write_text("a file where the folder of the artifacts should be")
     MlflowClient(sqlite_store).create_experiment("walled", f"{tmp_path}/wall/artifacts")
-    with pytest.warns(TrackingWarning, match="log artifacts") as warned:
+    with pytest.warns(TrackingWarning, match="wall/artifacts") as warned:
         sink = deliver(rlm_run("walled"), tracking_uri=sqlite_store, experiment="walled")
     assert len(warned) == 1
     assert not sink.delivered

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,21 @@ from rlm_runtime.logging.plain import plain
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["evidence_json", "experiment_id_of", "finish_run", "upload"]
+__all__ = [
+    "TRAJECTORY",
+    "evidence_json",
+    "experiment_id_of",
+    "finish_run",
+    "log_values",
+    "result_files",
+    "upload",
+]
+
+TRAJECTORY = "trajectory/trajectory.jsonl"
+"""The artifact that holds all events of a run."""
+
+# What MLflow takes in one batch.
+_BATCH = {"metrics": 1000, "params": 100, "tags": 100}
 
 
 def experiment_id_of(client: MlflowClient, name: str) -> str:
@@ -53,29 +68,49 @@ def finish_run(client: MlflowClient, run_id: str, status: str, end_time: int) ->
     store.update_run_info(run_id, RunStatus.from_string(status), end_time, None)
 
 
-def upload(
-    client: MlflowClient,
-    run_id: str,
-    *,
-    trajectory: bytes | None = None,
-    sparql: str | None = None,
-    evidence: Any = None,
-) -> None:
-    """Attach what is there of a trajectory log, a query and evidence to a run."""
-    files: dict[str, bytes] = {}
-    if trajectory is not None:
-        files["trajectory/trajectory.jsonl"] = trajectory
-    if sparql:
-        files["queries/query.sparql"] = sparql.encode("utf-8", "backslashreplace")
-    if evidence is not None:
-        text = evidence_json(evidence)
-        files["evidence/evidence.json"] = text.encode("utf-8", "backslashreplace")
+def log_values(client: MlflowClient, run_id: str, **kinds: Sequence[Any]) -> None:
+    """Log metrics, params and tags in as few calls as MLflow's bounds of a batch allow.
+
+    Args:
+        client: A client of the store.
+        run_id: The MLflow run.
+        **kinds: ``metrics``, ``params`` and ``tags``, each a sequence of MLflow's entities.
+    """
+    part = 0
+    while part == 0 or any(part * _BATCH[kind] < len(values) for kind, values in kinds.items()):
+        batch: dict[str, Any] = {
+            kind: values[part * _BATCH[kind] : (part + 1) * _BATCH[kind]]
+            for kind, values in kinds.items()
+        }
+        client.log_batch(run_id, **batch)
+        part += 1
+
+
+def upload(client: MlflowClient, run_id: str, files: Mapping[str, bytes | str]) -> None:
+    """Attach files to a run: their contents, by their names among the run's artifacts."""
+    if not files:
+        return
     with tempfile.TemporaryDirectory(prefix="rlm-runtime-") as folder:
-        for name, data in files.items():
+        for name, content in files.items():
             path = Path(folder, name)
-            path.parent.mkdir(parents=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            data = content if isinstance(content, bytes) else _encoded(content)
             path.write_bytes(data)
         client.log_artifacts(run_id, folder)
+
+
+def result_files(sparql: str | None, evidence: Any) -> dict[str, str]:
+    """Give what is there of a query and evidence as files for ``upload``."""
+    files: dict[str, str] = {}
+    if sparql:
+        files["queries/query.sparql"] = sparql
+    if evidence is not None:
+        files["evidence/evidence.json"] = evidence_json(evidence)
+    return files
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "backslashreplace")
 
 
 def evidence_json(evidence: Any) -> str:

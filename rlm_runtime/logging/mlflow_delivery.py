@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from rlm_runtime.guard import shielded
+from rlm_runtime.guard import Outcome, contained
 from rlm_runtime.logging.events import Event
-from rlm_runtime.logging.jsonl import dump_event
-from rlm_runtime.logging.mlflow_calls import experiment_id_of, finish_run, upload
-from rlm_runtime.logging.mlflow_store import ADVICE, connect
+from rlm_runtime.logging.mlflow_calls import experiment_id_of, finish_run, log_values, upload
+from rlm_runtime.logging.mlflow_destination import Destination
+from rlm_runtime.logging.mlflow_record import (
+    ERROR_TAGS,
+    error_tags_of,
+    files_of,
+    metrics_of,
+    params_of,
+    tags_of,
+)
+from rlm_runtime.logging.mlflow_store import connect
 from rlm_runtime.logging.mlflow_trace import build_spans, build_trace_info, trace_id_of
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
-from rlm_runtime.logging.trace_tree import timestamp_ns
+from rlm_runtime.logging.trace_tree import require_start, timestamp_ns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["RUN_ID_TAG", "Delivery", "Destination"]
+__all__ = ["RUN_ID_TAG", "Delivery"]
 
 _DEFAULT_EXPERIMENT = "0"
 RUN_ID_TAG = "rlm.run_id"
 """The tag by which a run is found again."""
-
-
-@dataclass(frozen=True)
-class Destination:
-    """Where a run goes in MLflow, and what it is called there.
-
-    Attributes:
-        tracking_uri: The store or server.
-        experiment: Name of the experiment, made when missing; None for ``experiment_id``.
-        experiment_id: Used when no name is given; None for that of the parent run, else MLflow's
-            "Default".
-        run_name: Defaults to the program's name and the first characters of the run id.
-        parent_run_id: MLflow run that this one is nested in.
-    """
-
-    tracking_uri: str
-    experiment: str | None = None
-    experiment_id: str | None = None
-    run_name: str | None = None
-    parent_run_id: str | None = None
 
 
 class Delivery:
@@ -65,6 +51,7 @@ class Delivery:
         self.mlflow_run_id: str | None = None
         self.trace_id: str | None = None
         self._experiment_id = destination.experiment_id or _DEFAULT_EXPERIMENT
+        self._made_before = False
 
     def begin(self, start: Event) -> None:
         """Make the run, RUNNING, with params and tags, or find the one made before.
@@ -76,7 +63,7 @@ class Delivery:
             MlflowException: The store does not answer, or refuses.
             ConfigurationError: The experiment was deleted.
         """
-        from mlflow.entities import Param
+        from mlflow.entities import Param, RunTag
 
         client = connect(self.destination.tracking_uri)
         if self.destination.experiment is not None:
@@ -84,107 +71,97 @@ class Delivery:
         elif self.destination.experiment_id is None and self.destination.parent_run_id:
             parent = client.get_run(self.destination.parent_run_id)
             self._experiment_id = parent.info.experiment_id
-        run_id = self._find(client, start["run_id"])
+        run_id = _find(client, self._experiment_id, start["run_id"])
+        self._made_before = run_id is not None
+        own = texts(
+            {RUN_ID_TAG: start["run_id"], "mlflow.parentRunId": self.destination.parent_run_id},
+            MAX_TAG,
+        )
         if run_id is None:
             name = f"{start['program']} {start['run_id'][:8]}"
             run = client.create_run(
                 self._experiment_id,
                 start_time=timestamp_ns(start) // 1_000_000,
-                tags=texts(self._tags(start), MAX_TAG),
+                tags={**self.destination.context, **own},
                 run_name=self.destination.run_name or name,
             )
             run_id = run.info.run_id
-        given = {
-            name: json.dumps(value, ensure_ascii=False) if isinstance(value, list | dict) else value
-            for name, value in start["params"].items()
-        }
-        named = {"query": start["query"], "ontology": start["ontology"]}
-        params = texts({**given, **{k: v for k, v in named.items() if v is not None}}, MAX_PARAM)
-        client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+        params = texts(params_of(start), MAX_PARAM, "params")
+        tags = {**texts(tags_of(start), MAX_TAG, "tags"), **own}
+        log_values(
+            client,
+            run_id,
+            params=[Param(key, value) for key, value in params.items()],
+            tags=[RunTag(key, value) for key, value in tags.items()],
+        )
         self.mlflow_run_id = run_id
 
-    def finish(self, events: Sequence[Event]) -> bool:
+    def finish(self, events: Sequence[Event]) -> None:
         """Add metrics, artifacts and the trace, and end the run; one failing keeps no other back.
 
         Args:
             events: All events of the run, in order of ``seq``. Without a ``run_end`` the run
                 counts as killed at the time of its last event.
 
-        Returns:
-            Whether all of it arrived.
+        Raises:
+            MlflowException: Not all of it arrived; the first error, with the others as notes.
+            LogFormatError: The events do not begin with ``run_start``.
         """
+        require_start(events)
         if self.mlflow_run_id is None:
-            with shielded("create the run in MLflow", advice=ADVICE):
-                self.begin(events[0])
+            self.begin(events[0])
         run_id = self.mlflow_run_id
-        if run_id is None:
-            return False
+        assert run_id is not None, "begin makes the run"
+        client = connect(self.destination.tracking_uri)
         end = events[-1] if events[-1]["event"] == "run_end" else None
-        with shielded("reach MLflow", advice=ADVICE) as reached:
-            client = connect(self.destination.tracking_uri)
-        if not reached.ok:
-            return False
-        with shielded("log metrics to MLflow", advice=ADVICE) as metrics:
-            _log_metrics(client, run_id, end)
-        with shielded("log artifacts to MLflow", advice=ADVICE) as artifacts:
-            _log_artifacts(client, run_id, events, end)
-        with shielded("write the trace to MLflow", advice=ADVICE) as trace:
+        with contained() as values:
+            self._log_outcome(client, run_id, events, end)
+        with contained() as artifacts:
+            upload(client, run_id, files_of(events, end))
+        with contained() as trace:
             _write_trace(self.destination.tracking_uri, self._experiment_id, run_id, events)
             self.trace_id = trace_id_of(events[0]["run_id"])
-        with shielded("end the run in MLflow", advice=ADVICE) as ended:
+        with contained() as ended:
             status = end["status"] if end else "KILLED"
             finish_run(client, run_id, status, timestamp_ns(events[-1]) // 1_000_000)
-        return metrics.ok and artifacts.ok and trace.ok and ended.ok
+        _raise_first(values, artifacts, trace, ended)
 
-    def _find(self, client: MlflowClient, run_id: str) -> str | None:
-        # MLflow's filters know no escape for the quote that they are written in.
-        quote = '"' if "'" in run_id else "'"
-        if quote in run_id:
-            return None
-        found = client.search_runs(
-            [self._experiment_id], f"tags.`{RUN_ID_TAG}` = {quote}{run_id}{quote}", max_results=1
+    def _log_outcome(
+        self, client: MlflowClient, run_id: str, events: Sequence[Event], end: Event | None
+    ) -> None:
+        from mlflow.entities import Metric, RunTag
+
+        values = metric_values(metrics_of(events, end))
+        moment = timestamp_ns(events[-1]) // 1_000_000
+        tags = error_tags_of(end)
+        log_values(
+            client,
+            run_id,
+            metrics=[Metric(key, value, moment, 0) for key, value in values.items()],
+            tags=[RunTag(key, value) for key, value in texts(tags, MAX_TAG, "tags").items()],
         )
-        return found[0].info.run_id if found else None
-
-    def _tags(self, start: Event) -> dict[str, Any]:
-        from mlflow.tracking.context.default_context import DefaultRunContext
-
-        grouped = start["trajectory_id"] != start["run_id"]
-        return {
-            **DefaultRunContext().tags(),
-            **start["tags"],
-            "ontology": start["ontology"],
-            RUN_ID_TAG: start["run_id"],
-            "rlm.trajectory_id": start["trajectory_id"] if grouped else None,
-            "mlflow.parentRunId": self.destination.parent_run_id,
-        }
+        if self._made_before and not tags:
+            # What was delivered before its end counted as killed.
+            for key in set(ERROR_TAGS) & set(client.get_run(run_id).data.tags):
+                client.delete_tag(run_id, key)
 
 
-def _log_metrics(client: MlflowClient, run_id: str, end: Event | None) -> None:
-    from mlflow.entities import Metric, RunTag
-
-    error = end["error"] if end else {"type": "Unfinished", "message": "The run was killed."}
-    values = metric_values(end["metrics"]) if end else {}
-    moment = timestamp_ns(end) // 1_000_000 if end else 0
-    tags = {"rlm.error_type": error["type"], "rlm.error_message": error["message"]} if error else {}
-    client.log_batch(
-        run_id,
-        metrics=[Metric(key, value, moment, 0) for key, value in values.items()],
-        tags=[RunTag(key, value) for key, value in texts(tags, MAX_TAG).items()],
-    )
+def _find(client: MlflowClient, experiment_id: str, run_id: str) -> str | None:
+    # MLflow's filters know no escape for the quote that they are written in; "_" fits any
+    # character, so look at what was found.
+    pattern = run_id.replace("'", "_")
+    how = "LIKE" if pattern != run_id else "="
+    found = client.search_runs([experiment_id], f"tags.`{RUN_ID_TAG}` {how} '{pattern}'")
+    same = [run.info.run_id for run in found if run.data.tags[RUN_ID_TAG] == run_id]
+    return same[0] if same else None
 
 
-def _log_artifacts(
-    client: MlflowClient, run_id: str, events: Sequence[Event], end: Event | None
-) -> None:
-    outputs = end["outputs"] if end else {}
-    upload(
-        client,
-        run_id,
-        trajectory=b"".join(map(dump_event, events)),
-        sparql=str(outputs.get("sparql") or ""),
-        evidence=outputs.get("evidence"),
-    )
+def _raise_first(*outcomes: Outcome) -> None:
+    errors = [outcome.error for outcome in outcomes if outcome.error is not None]
+    for other in errors[1:]:
+        errors[0].add_note(f"Also: {type(other).__name__}: {other}")
+    if errors:
+        raise errors[0]
 
 
 def _write_trace(

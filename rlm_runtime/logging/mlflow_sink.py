@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import threading
 
-from rlm_runtime.guard import shielded, warn_once
+from rlm_runtime.guard import contained, forget_warnings, report, shielded
 from rlm_runtime.logging.events import Event
-from rlm_runtime.logging.mlflow_delivery import Delivery, Destination
+from rlm_runtime.logging.mlflow_delivery import Delivery
+from rlm_runtime.logging.mlflow_destination import plan_destination
+from rlm_runtime.logging.mlflow_health import mark_away
 from rlm_runtime.logging.mlflow_store import ADVICE, import_mlflow, resolve_tracking_uri
+from rlm_runtime.logging.mlflow_sync import deliver_backlog
+from rlm_runtime.logging.spool import SpoolWriter
+from rlm_runtime.redaction import without_login
 
 __all__ = ["MlflowSink", "active_run_id"]
 
@@ -16,15 +20,19 @@ __all__ = ["MlflowSink", "active_run_id"]
 class MlflowSink:
     """Delivers one run to MLflow: params and tags at its start, the rest and the trace at its end.
 
+    While the run goes on its events are in the spool, too, and stay there until MLflow has
+    everything: what could not be delivered, because a server was away or the process was killed,
+    is delivered by a later run or by ``sync``.
+
     All talking to MLflow is done on a daemon thread with a client of its own; MLflow's global
-    state (tracking URI, experiment, active runs) stays as it is. When MLflow is not installed
-    there is one TrackingWarning and the sink does nothing.
+    state (tracking URI, experiment, active runs) stays as it is. Whatever fails is one
+    TrackingWarning. When MLflow is not installed the sink does nothing.
 
     Args:
         experiment: Name of the experiment, made when missing. Default: that of the parent
             run, else the one set in MLflow, else "Default".
         run_name: Default: the program and the first characters of the run id.
-        tracking_uri: The store or server. Default: the one set in MLflow.
+        tracking_uri: The store or server. Default: as ``resolve_tracking_uri`` gives it.
         timeout: Seconds that ``close`` waits at most.
         parent_run_id: MLflow run to be nested in. Default: the caller's active run, if any.
 
@@ -46,31 +54,17 @@ class MlflowSink:
     ) -> None:
         self.timeout = timeout
         self._delivery: Delivery | None = None
-        self._delivered = False
+        self._spool: SpoolWriter | None = None
         self._events: list[Event] = []
         self._over = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._settled = threading.Event()
+        self._error: Exception | None = None
         with shielded("set up MLflow", advice=ADVICE):
-            mlflow = import_mlflow(tracking_uri)
-            if mlflow is None:
+            if import_mlflow(tracking_uri) is None:
                 return
-            uri = resolve_tracking_uri(tracking_uri)
-            parent_run_id = parent_run_id or active_run_id(tracking_uri)
-            experiment_id = None
-            if parent_run_id is None and experiment is None:
-                experiment = os.environ.get("MLFLOW_EXPERIMENT_NAME")
-                # Ids of experiments mean nothing in another store.
-                if uri == mlflow.get_tracking_uri():
-                    experiment_id = os.environ.get("MLFLOW_EXPERIMENT_ID")
-                    experiment = None if experiment_id else experiment
+            parent_run_id = parent_run_id or _active_run_id(tracking_uri)
             self._delivery = Delivery(
-                Destination(
-                    tracking_uri=uri,
-                    experiment=experiment,
-                    experiment_id=experiment_id,
-                    run_name=run_name,
-                    parent_run_id=parent_run_id,
-                )
+                plan_destination(tracking_uri, experiment, run_name, parent_run_id)
             )
 
     @property
@@ -86,7 +80,7 @@ class MlflowSink:
     @property
     def delivered(self) -> bool:
         """Whether MLflow has all of the run."""
-        return self._delivered
+        return self._settled.is_set() and self._error is None
 
     def emit(self, event: Event) -> None:
         """Keep the event; the run's first one sets the delivery going."""
@@ -94,43 +88,81 @@ class MlflowSink:
             return
         self._events.append(event)
         if event["event"] == "run_start":
-            self._thread = threading.Thread(
+            with shielded("keep the run for a later delivery to MLflow"):
+                self._spool = SpoolWriter(
+                    event["run_id"], self._delivery.destination.without_secrets()
+                )
+        if self._spool is not None:
+            with shielded("keep an event for a later delivery to MLflow"):
+                self._spool.append(event)
+        if event["event"] == "run_start":
+            threading.Thread(
                 target=self._work, args=(self._delivery,), name="rlm-runtime-mlflow", daemon=True
-            )
-            self._thread.start()
+            ).start()
         elif event["event"] == "run_end":
             self._over.set()
 
     def close(self) -> None:
-        """Wait for the delivery, at most ``timeout`` seconds; then warn and let it go on."""
-        if self._thread is None or self._delivery is None:
+        """Wait for the delivery, at most ``timeout`` seconds, and warn if it did not come about."""
+        if self._delivery is None or not self._events:
             return
         self._over.set()
-        self._thread.join(self.timeout)
-        if self._thread.is_alive():
-            uri = self._delivery.destination.tracking_uri
-            warn_once(
-                f"late delivery to {uri}",
-                f"The run was not delivered to MLflow at {uri} within {self.timeout:g} seconds. "
-                f"The delivery goes on, but is lost when this process ends first. {ADVICE}",
-            )
+        uri = self._delivery.destination.tracking_uri
+        doing = f"deliver the run to MLflow at {without_login(uri)}"
+        if self._settled.wait(self.timeout):
+            error = self._error
+        else:
+            mark_away(uri)
+            error = TimeoutError(f"it takes longer than {self.timeout:g} seconds")
+        if error is None:
+            # When it fails again, that is news.
+            forget_warnings(doing)
+            return
+        kept = (
+            f"What is recorded of it is kept in {self._spool.path}. To deliver it: "
+            "rlm-runtime mlflow sync (a later run that reaches the store does it, too)."
+            if self._spool is not None
+            else "If you have its log: rlm-runtime mlflow import FILE"
+        )
+        report(doing, error, advice=f"{kept} {ADVICE}", cause=doing)
 
     def _work(self, delivery: Delivery) -> None:
-        with shielded("create the run in MLflow", advice=ADVICE):
+        with contained() as begun:
             delivery.begin(self._events[0])
+        if begun.ok:
+            deliver_backlog(delivery.destination, stop=self._over)
         self._over.wait()
-        with shielded("deliver the run to MLflow", advice=ADVICE):
-            self._delivered = delivery.finish(self._events)
+        with contained() as finished:
+            delivery.finish(self._events)
+        if self._spool is not None:
+            with contained():
+                if finished.ok:
+                    self._spool.remove()
+                else:
+                    self._spool.release()
+        self._error = finished.error
+        self._settled.set()
+        if finished.ok:
+            deliver_backlog(delivery.destination)
 
 
 def active_run_id(tracking_uri: str | None = None) -> str | None:
     """Give the id of the calling thread's active MLflow run, if it is in this store.
 
+    Never raises: what cannot work, the sink tells of.
+
     Args:
-        tracking_uri: The store or server. Default: the one set in MLflow.
+        tracking_uri: The store or server. Default: as ``resolve_tracking_uri`` gives it.
     """
-    mlflow = import_mlflow(tracking_uri)
-    if mlflow is None or resolve_tracking_uri(tracking_uri) != mlflow.get_tracking_uri():
+    with contained():
+        return _active_run_id(tracking_uri) if import_mlflow(tracking_uri) else None
+    return None
+
+
+def _active_run_id(tracking_uri: str | None) -> str | None:
+    import mlflow
+
+    if resolve_tracking_uri(tracking_uri) != mlflow.get_tracking_uri():
         return None
     active = mlflow.active_run()
     return active.info.run_id if active else None

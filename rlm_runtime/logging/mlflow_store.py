@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import hashlib
 import importlib
 import os
 import threading
@@ -11,10 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
-from urllib.parse import urlsplit
 
 from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.folders import state_folder
 from rlm_runtime.guard import shielded, warn_once
+from rlm_runtime.logging.mlflow_health import check
 from rlm_runtime.settings import read_settings
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ ADVICE = (
 )
 """What a reader can do when MLflow fails."""
 
-_PROBE_SECONDS = 3.0
 _SCHEMA_LOCK_SECONDS = 120.0
 _DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
@@ -94,15 +95,14 @@ def connect(tracking_uri: str) -> MlflowClient:
     """Give a client of a store that answers; does not touch MLflow's global state.
 
     A server is asked for its health first, because MLflow's own calls would try for minutes.
-    A fresh SQLite store gets its schema here, under a lock that processes and threads share.
+    A fresh database gets its schema here, under a lock that threads and processes share.
 
     Raises:
         MlflowException: The store does not answer or cannot be opened.
     """
     from mlflow import MlflowClient
 
-    if _is_http(tracking_uri):
-        _probe(tracking_uri)
+    check(tracking_uri)
     with _schema_lock(tracking_uri):
         return MlflowClient(tracking_uri=tracking_uri)
 
@@ -136,48 +136,40 @@ def attempt(doing: str, call: Callable[[], T], seconds: float) -> tuple[bool, T 
     return (True, results[0]) if results else (False, None)
 
 
-def _is_http(tracking_uri: str) -> bool:
-    return urlsplit(tracking_uri).scheme in ("http", "https")
-
-
-def _probe(tracking_uri: str) -> None:
-    """Raise unless a server answers at all; any status will do, a proxy may guard the path."""
-    from mlflow.utils.credentials import get_default_host_creds
-    from mlflow.utils.rest_utils import http_request
-
-    http_request(
-        get_default_host_creds(tracking_uri),
-        "/health",
-        "GET",
-        max_retries=0,
-        timeout=_PROBE_SECONDS,
-        raise_on_status=False,
-    )
-
-
 @contextmanager
 def _schema_lock(tracking_uri: str) -> Iterator[None]:
-    """Hold a lock while a SQLite store is opened for the first time in this process."""
-    path = _sqlite_file(tracking_uri)
+    """Hold a lock while a database is opened for the first time in this process."""
     with _made_lock:
-        needed = path is not None and tracking_uri not in _made
-    if path is None or not needed:
+        needed = tracking_uri.startswith(_DATABASES) and tracking_uri not in _made
+    if not needed:
         yield
         return
     from filelock import FileLock
 
-    if not os.access(path if path.exists() else path.parent, os.W_OK):
-        raise ConfigurationError(
-            f"The MLflow database {path} cannot be written. "
-            "Give a tracking URI in a folder that exists and that you may write to."
-        )
-    with FileLock(f"{path}.lock", timeout=_SCHEMA_LOCK_SECONDS) as lock:
+    with FileLock(_lock_file(tracking_uri), timeout=_SCHEMA_LOCK_SECONDS) as lock:
         yield
         with _made_lock:
             _made.add(tracking_uri)
         # With the schema complete nobody needs the lock any more; leave no litter behind.
         with suppress(OSError):
             os.unlink(lock.lock_file)
+
+
+def _lock_file(tracking_uri: str) -> Path:
+    path = _sqlite_file(tracking_uri)
+    if path is None:
+        # Shared by the user's processes on this machine.
+        digest = hashlib.sha256(tracking_uri.encode()).hexdigest()[:16]
+        folder = state_folder() / "locks"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder / f"schema-{digest}.lock"
+    folder = path.parent
+    if not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise ConfigurationError(
+            f"The MLflow database {path} cannot be written. "
+            "Give a tracking URI in a folder that exists and that you may write to."
+        )
+    return path.with_name(f"{path.name}.lock")
 
 
 def _sqlite_file(tracking_uri: str) -> Path | None:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.logging.events import Event
+from rlm_runtime.logging.mlflow_calls import TRAJECTORY
 from rlm_runtime.logging.mlflow_values import cut, storable
 from rlm_runtime.logging.trace_tree import Node, build_tree, timestamp_ns
 
@@ -21,6 +22,9 @@ __all__ = ["build_spans", "build_trace_info", "trace_id_of"]
 # MLflow keeps these many characters of a request and a response for its list of traces.
 _PREVIEW = 1000
 _METADATA_VALUE = 250
+# Beyond this MLflow's page shows a span only after many seconds, or not at all.
+_SPAN_TEXT = 100_000
+_SPAN_VALUE = 1_000_000
 # Lone surrogates have no UTF-8 form, so no database and no protocol takes them.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -140,9 +144,9 @@ def _span(step: Node, trace_id: str, run_id: str, parent: Node | None) -> Span:
             "end_time_unix_nano": step.ended,
             "status": {
                 "code": "STATUS_CODE_ERROR" if error else "STATUS_CODE_OK",
-                "message": storable(f"{error['type']}: {error['message']}") if error else "",
+                "message": _short(f"{error['type']}: {error['message']}") if error else "",
             },
-            "attributes": {key: _dump(value) for key, value in attributes.items()},
+            "attributes": {key: _dump_short(value) for key, value in attributes.items()},
             "events": [*_exceptions(step, error), *map(_note, step.notes)],
         }
     )
@@ -157,8 +161,8 @@ def _exceptions(step: Node, error: Mapping[str, str] | None) -> list[dict[str, A
             "time_unix_nano": step.ended,
             "attributes": {
                 "exception.type": storable(error["type"]),
-                "exception.message": storable(error["message"]),
-                "exception.stacktrace": storable(error["traceback"]),
+                "exception.message": _short(error["message"]),
+                "exception.stacktrace": _short(error["traceback"]),
             },
         }
     ]
@@ -170,7 +174,7 @@ def _note(event: Event) -> dict[str, Any]:
     return {
         "name": event["event"],
         "time_unix_nano": timestamp_ns(event),
-        "attributes": {k: storable(v) if isinstance(v, str) else v for k, v in shown.items()},
+        "attributes": {k: _short(v) if isinstance(v, str) else v for k, v in shown.items()},
     }
 
 
@@ -252,6 +256,7 @@ def _shown_code(step: Node) -> dict[str, Any]:
 
 
 def _fenced(text: str, language: str) -> str:
+    text = cut(text, _SPAN_TEXT - 100, TRAJECTORY)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", text)), default=0))
     return f"{fence}{language}\n{text.rstrip()}\n{fence}"
 
@@ -283,6 +288,28 @@ _SHOWN: dict[str, Callable[[Node], dict[str, Any]]] = {
 
 def _shown(kind: str, inputs: Any, outputs: Any) -> dict[str, Any]:
     return {"mlflow.spanType": kind, "mlflow.spanInputs": inputs, "mlflow.spanOutputs": outputs}
+
+
+def _short(text: str) -> str:
+    return cut(text, _SPAN_TEXT, TRAJECTORY)
+
+
+def _shortened(value: Any) -> Any:
+    if isinstance(value, str):
+        return _short(value) if len(value) > _SPAN_TEXT else value
+    if isinstance(value, list):
+        return [_shortened(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _shortened(item) for key, item in value.items()}
+    return value
+
+
+def _dump_short(value: Any) -> str:
+    """Give a value as JSON of a size that MLflow's page can show; what was cut says so."""
+    text = _dump(value)
+    if len(text) > _SPAN_TEXT:
+        text = _dump(_shortened(value))
+    return text if len(text) <= _SPAN_VALUE else _dump(cut(text, _SPAN_VALUE, TRAJECTORY))
 
 
 def _dump(value: Any) -> str:

@@ -10,7 +10,16 @@ from typing import Any
 
 from rlm_runtime.guard import quietly, warn_once
 
-__all__ = ["MAX_PARAM", "MAX_TAG", "cut", "metric_values", "safe_key", "storable", "texts"]
+__all__ = [
+    "MAX_PARAM",
+    "MAX_TAG",
+    "cut",
+    "metric_values",
+    "overlong",
+    "safe_key",
+    "storable",
+    "texts",
+]
 
 MAX_PARAM = 6000
 """Characters of a param's value that MLflow keeps."""
@@ -34,19 +43,26 @@ def storable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int, whole: str = "") -> str:
     """Shorten text to a limit in characters, saying that it was cut and how long it was.
+
+    Args:
+        text: The text.
+        limit: Characters, those of the mark included.
+        whole: Name of the artifact that holds all of it; becomes part of the mark.
 
     Example:
         >>> cut("x" * 100, 40)
         'xxxxxxxxxx… [cut, 100 characters in all]'
+        >>> cut("x" * 100, 50, "params/query.txt")
+        'xx… [cut, 100 characters in all: params/query.txt]'
         >>> cut("short", 40)
         'short'
     """
     text = storable(text)
     if len(text) <= limit:
         return text
-    mark = f"… [cut, {len(text)} characters in all]"
+    mark = f"… [cut, {len(text)} characters in all{': ' if whole else ''}{whole}]"
     return text[: max(0, limit - len(mark))] + mark
 
 
@@ -65,18 +81,59 @@ def safe_key(name: str) -> str:
     return key
 
 
-def texts(values: Mapping[str, Any], limit: int) -> dict[str, str]:
+def _keyed(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give the values that are set under legal keys, no two the same.
+
+    Example:
+        >>> _keyed({"C#": 1, "C+": 2, "unset": None})
+        {'C_': 1, 'C__2': 2}
+    """
+    keyed: dict[str, Any] = {}
+    for name, value in values.items():
+        if value is None:
+            continue
+        key = plain_key = safe_key(str(name))
+        count = 1
+        while key in keyed:
+            count += 1
+            key = f"{plain_key[: _MAX_KEY - 8]}_{count}"
+        keyed[key] = value
+    return keyed
+
+
+def texts(values: Mapping[str, Any], limit: int, folder: str = "") -> dict[str, str]:
     """Make params or tags of the values that are set, cut to a limit in characters.
+
+    Args:
+        values: By name.
+        limit: Characters that MLflow keeps of a value.
+        folder: Where ``overlong`` has the whole of what was cut.
 
     Example:
         >>> texts({"model": "gpt", "sub_model": None, "deep": 3}, 10)
         {'model': 'gpt', 'deep': '3'}
     """
     return {
-        safe_key(str(name)): cut(str(value), limit)
-        for name, value in values.items()
-        if value is not None
+        key: cut(str(value), limit, _whole_in(folder, key)) for key, value in _keyed(values).items()
     }
+
+
+def overlong(values: Mapping[str, Any], limit: int, folder: str) -> dict[str, str]:
+    """Give the whole of the values that ``texts`` cuts, by names of artifacts.
+
+    Example:
+        >>> overlong({"query": "long" * 3, "model": "gpt"}, 10, "params")
+        {'params/query.txt': 'longlonglong'}
+    """
+    return {
+        _whole_in(folder, key): storable(str(value))
+        for key, value in _keyed(values).items()
+        if len(storable(str(value))) > limit
+    }
+
+
+def _whole_in(folder: str, key: str) -> str:
+    return f"{folder}/{key.replace('/', '_')}.txt" if folder else ""
 
 
 def metric_values(values: Mapping[str, Any]) -> dict[str, float]:
@@ -87,12 +144,10 @@ def metric_values(values: Mapping[str, Any]) -> dict[str, float]:
         {'converged': 1.0, 'rows': 3.0}
     """
     metrics: dict[str, float] = {}
-    for name, value in values.items():
-        if value is None:
-            continue
+    for name, value in _keyed(values).items():
         number = quietly(lambda value=value: float(value), math.nan)
         if math.isfinite(number) and not isinstance(value, str):
-            metrics[safe_key(str(name))] = number
+            metrics[name] = number
         else:
             warn_once(
                 f"metric {name}",

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from rlm_runtime.errors import LogFormatError
 from rlm_runtime.logging.events import PAIRS, Event
 
-__all__ = ["Node", "build_tree", "timestamp_ns"]
+__all__ = ["Node", "build_tree", "require_start", "timestamp_ns"]
 
 # Work of DSPy's own machinery, which would bury what the run did.
 _HIDDEN = frozenset({"interpreter", "adapter"})
@@ -85,11 +85,7 @@ def build_tree(events: Sequence[Event]) -> Node:
     Raises:
         LogFormatError: The events do not begin with ``run_start``.
     """
-    if not events or events[0]["event"] != "run_start":
-        raise LogFormatError(
-            "These events do not begin with run_start, so they are no whole run; "
-            "give all events of one run, in order of seq."
-        )
+    require_start(events)
     root = _link(events)
     rlms = _outermost_rlms(root)
     for step in root.walk():
@@ -98,6 +94,15 @@ def build_tree(events: Sequence[Event]) -> Node:
     if len(rlms) == 1:
         _lift(root, rlms[0])
     return root
+
+
+def require_start(events: Sequence[Event]) -> None:
+    """Raise a LogFormatError unless the events begin with ``run_start``."""
+    if not events or events[0]["event"] != "run_start":
+        raise LogFormatError(
+            "These events do not begin with run_start, so they are no whole run; "
+            "give all events of one run, in order of seq."
+        )
 
 
 def _link(events: Sequence[Event]) -> Node:

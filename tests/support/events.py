@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -190,3 +191,10 @@ def play(events: Sequence[Event], sink: Any) -> None:
     for event in events:
         sink.emit(event)
     sink.close()
+
+
+def wait_for_workers() -> None:
+    """Wait until no thread talks to MLflow any more: a run's worker looks at old runs, too."""
+    for thread in threading.enumerate():
+        if thread.name == "rlm-runtime-mlflow":
+            thread.join(60)

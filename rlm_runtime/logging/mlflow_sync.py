@@ -1,0 +1,301 @@
+"""Brings to MLflow what it has not got yet: runs in the spool, and runs in any log."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rlm_runtime.errors import ConfigurationError, LogFormatError
+from rlm_runtime.guard import contained
+from rlm_runtime.logging.events import Event
+from rlm_runtime.logging.jsonl import LogReader
+from rlm_runtime.logging.mlflow_delivery import Delivery
+from rlm_runtime.logging.mlflow_destination import Destination, plan_destination
+from rlm_runtime.logging.mlflow_health import check, forget_away
+from rlm_runtime.logging.mlflow_store import import_mlflow, resolve_tracking_uri
+from rlm_runtime.logging.spool import SpooledRun, spooled_runs
+from rlm_runtime.redaction import Redaction, redact_secrets, without_login
+from rlm_runtime.settings import absolute_uri
+
+__all__ = ["Synced", "deliver_backlog", "import_logs", "sync"]
+
+OnProgress = Callable[["Synced", int, int], None]
+
+# One thread of a process at a time looks through the spool for old runs, each of them once.
+_looking = threading.Lock()
+_tried: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class Synced:
+    """What became of one run.
+
+    Attributes:
+        path: Where it lies: its folder in the spool, or the log.
+        state: ``delivered``; ``pending`` (only looked at); ``running`` (its process lives and
+            delivers it itself); ``failed``; ``unreadable`` (its record is damaged).
+        run_id: None when the record does not tell.
+        tracking_uri: Where it goes, without a login.
+        status: ``FINISHED``, ``FAILED`` or ``KILLED``; None when the record does not tell.
+        events: How many there are.
+        mlflow_run_id: The MLflow run, once it exists.
+        error: What went wrong, else None.
+    """
+
+    path: Path
+    state: Literal["delivered", "pending", "running", "failed", "unreadable"]
+    run_id: str | None = None
+    tracking_uri: str = ""
+    status: str | None = None
+    events: int = 0
+    mlflow_run_id: str | None = None
+    error: str | None = None
+
+
+def sync(
+    tracking_uri: str | None = None,
+    *,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> list[Synced]:
+    """Deliver the runs that are kept in the spool, the oldest first.
+
+    A run whose process died in the middle of it becomes KILLED, at the time of its last event,
+    with the trace that there is. What is delivered leaves the spool, so a second call has
+    nothing to do.
+
+    Args:
+        tracking_uri: Deliver there, with its login, if it needs one. Default: each run goes where
+            it was meant to go.
+        dry_run: Only look.
+        on_progress: Called after each run with its result, its number from 1, and how many there
+            are.
+
+    Raises:
+        ConfigurationError: MLflow is not installed.
+
+    Example:
+        >>> from rlm_runtime import sync
+        >>> [run.state for run in sync(dry_run=True)]
+        []
+    """
+    _need_mlflow()
+    runs = spooled_runs()
+    if not runs:
+        return []
+    import_mlflow(tracking_uri)
+    forget_away()
+    results = []
+    for number, run in enumerate(runs, start=1):
+        with run.claimed() as ours:
+            if not run.path.exists():
+                continue
+            found = _read(run, tracking_uri)
+            if found.destination is not None and not found.events:
+                # Just being made, or its process was killed before it recorded anything.
+                if ours and not dry_run:
+                    run.remove()
+                continue
+            if not ours:
+                result = dataclasses.replace(found.result, state="running", status=None)
+            else:
+                result = found.result if dry_run else _settle(found)
+            results.append(result)
+        if on_progress is not None:
+            on_progress(result, number, len(runs))
+    return results
+
+
+def deliver_backlog(destination: Destination, stop: threading.Event | None = None) -> None:
+    """Deliver what older runs left in the spool for the store that this destination names.
+
+    For a run's own worker, while it has nothing else to do: raises nothing, tries each run once
+    in a process, and ends when a delivery fails or ``stop`` is set.
+
+    Args:
+        destination: Names the store, with its login.
+        stop: Ends the work after the delivery in hand.
+    """
+    if not _looking.acquire(blocking=False):
+        return
+    try:
+        with contained():
+            for run in spooled_runs():
+                if stop is not None and stop.is_set():
+                    return
+                if run.path not in _tried and not _deliver_old(run, destination.tracking_uri):
+                    return
+    finally:
+        _looking.release()
+
+
+def _deliver_old(run: SpooledRun, tracking_uri: str) -> bool:
+    """Deliver a run if it is for this store and nobody else's; tell whether to go on."""
+    with run.claimed() as ours:
+        if not ours:
+            return True
+        with contained() as known:
+            meant = run.destination["tracking_uri"]
+        if known.ok and meant != without_login(tracking_uri):
+            return True
+        found = _read(run, tracking_uri)
+        failed = bool(found.events) and _settle(found).state == "failed"
+    with contained() as there:
+        check(tracking_uri)
+    if there.ok:
+        # If the store is there and does not want it, asking again does not help.
+        _tried.add(run.path)
+    return there.ok or not failed
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A run that was read from the spool: what is known of it, and what to deliver."""
+
+    run: SpooledRun
+    result: Synced
+    events: list[Event]
+    destination: Destination | None
+
+
+def _read(run: SpooledRun, tracking_uri: str | None) -> _Found:
+    with contained() as outcome:
+        events, destination = run.events(), Destination(**run.destination)
+    if outcome.error is not None:
+        return _Found(run, Synced(run.path, "unreadable", error=_told(outcome.error)), [], None)
+    destination = _redirected(destination, tracking_uri)
+    return _Found(run, _pending(run.path, events, destination), events, destination)
+
+
+def _settle(found: _Found) -> Synced:
+    """Deliver a run that is ours, and remove it from the spool when that worked."""
+    if found.destination is None:
+        return found.result
+    result = _deliver(found.result, found.events, found.destination)
+    if result.state == "delivered":
+        found.run.remove()
+    return result
+
+
+def _redirected(destination: Destination, tracking_uri: str | None) -> Destination:
+    """Put in the address to use: the one that is given, else that of the run, with a login."""
+    target = absolute_uri(tracking_uri or resolve_tracking_uri(), Path.cwd())
+    if without_login(target) == destination.tracking_uri:
+        return dataclasses.replace(destination, tracking_uri=target)
+    if tracking_uri is None:
+        return destination
+    # Ids of experiments and runs mean nothing in another store.
+    return dataclasses.replace(
+        destination, tracking_uri=target, experiment_id=None, parent_run_id=None
+    )
+
+
+def import_logs(
+    paths: Sequence[str | Path],
+    *,
+    tracking_uri: str | None = None,
+    experiment: str | None = None,
+    dry_run: bool = False,
+    on_progress: OnProgress | None = None,
+) -> list[Synced]:
+    """Make MLflow runs, with their traces, of the runs in trajectory logs.
+
+    A run that MLflow has already stays one run. A run without an end becomes KILLED; import it
+    again after its end, and it becomes what it was. Secrets are removed on the way.
+
+    Args:
+        paths: The logs.
+        tracking_uri: The store or server. Default: as ``resolve_tracking_uri`` gives it.
+        experiment: Name of the experiment. Default: as for a run.
+        dry_run: Only look.
+        on_progress: Called after each run with its result, its number from 1, and how many there
+            are.
+
+    Raises:
+        ConfigurationError: MLflow is not installed, or the project's settings cannot be read.
+        LogFormatError: A file cannot be read, or is no log.
+
+    Example::
+
+        import_logs(["runs/demo.jsonl"], tracking_uri="http://127.0.0.1:5000", experiment="demo")
+    """
+    _need_mlflow()
+    import_mlflow(tracking_uri)
+    forget_away()
+    destination = plan_destination(tracking_uri, experiment)
+    # Nobody knows who ran it, and where.
+    destination = dataclasses.replace(destination, context={})
+    files = [Path(path).expanduser() for path in paths]
+    # Read twice: the first time to see that all of it is readable, and how many runs there are.
+    total = sum(1 for _ in _runs_in(files))
+    redaction = Redaction()
+    results = []
+    for number, (path, events) in enumerate(_runs_in(files), start=1):
+        result = _pending(path, events, destination)
+        if not dry_run:
+            result = _deliver(result, [redaction(event) for event in events], destination)
+        results.append(result)
+        if on_progress is not None:
+            on_progress(result, number, total)
+    return results
+
+
+def _runs_in(files: Sequence[Path]) -> Iterator[tuple[Path, list[Event]]]:
+    """Give each run when it ends, then those without an end; holds only open runs in memory."""
+    open_runs: dict[str, tuple[Path, dict[int, Event]]] = {}
+    for path in dict.fromkeys(files):
+        for event in LogReader(path):
+            run_id = event["run_id"]
+            _, events = open_runs.setdefault(run_id, (path, {}))
+            # The same run may stand in several files.
+            events.setdefault(event["seq"], event)
+            if event["event"] == "run_end":
+                yield path, _in_order(open_runs.pop(run_id)[1])
+    for path, events in open_runs.values():
+        yield path, _in_order(events)
+
+
+def _in_order(events: dict[int, Event]) -> list[Event]:
+    return [events[seq] for seq in sorted(events)]
+
+
+def _pending(path: Path, events: Sequence[Event], destination: Destination) -> Synced:
+    end = events[-1] if events and events[-1]["event"] == "run_end" else None
+    return Synced(
+        path,
+        "pending",
+        run_id=events[0]["run_id"] if events else None,
+        tracking_uri=without_login(destination.tracking_uri),
+        status=end["status"] if end else "KILLED",
+        events=len(events),
+    )
+
+
+def _deliver(found: Synced, events: list[Event], destination: Destination) -> Synced:
+    delivery = Delivery(destination)
+    with contained() as outcome:
+        delivery.finish(events)
+    found = dataclasses.replace(found, state="delivered", mlflow_run_id=delivery.mlflow_run_id)
+    if outcome.error is None:
+        return found
+    damaged = isinstance(outcome.error, LogFormatError)
+    return dataclasses.replace(
+        found, state="unreadable" if damaged else "failed", error=_told(outcome.error)
+    )
+
+
+def _told(error: Exception) -> str:
+    return redact_secrets(str(error)).strip() or type(error).__name__
+
+
+def _need_mlflow() -> None:
+    if importlib.util.find_spec("mlflow") is None:
+        raise ConfigurationError(
+            "MLflow is not installed, so nothing can be delivered to it. "
+            "Run: pip install 'rlm-runtime[mlflow]'"
+        )
