@@ -147,7 +147,7 @@ def test_an_mlflow_that_is_away_is_a_warning(answering: ChatServer, swallowing: 
     result = ask(answering, "--mlflow", "--tracking-uri", "http://127.0.0.1:9")
     assert result.exit_code == 0, result.output
     assert "warning: Could not create the run in MLflow" in result.stderr
-    assert "nothing was delivered" in result.stdout
+    assert "rlm-runtime mlflow sync" in result.stdout
 
 
 @pytest.mark.parametrize(

@@ -277,7 +277,8 @@ def _show_result(
 
 def _show_mlflow(page: Page, result: RunResult, options: Mapping[str, Any]) -> None:
     if result.mlflow_run_id is None:
-        _fact(page, _MLFLOW, "nothing was delivered; the warning says why")
+        _fact(page, _MLFLOW, "not delivered yet; the warning says why. To deliver it:")
+        page.command(command_words("rlm-runtime", "mlflow", "sync"), indent=LABEL_WIDTH)
         return
     from rlm_runtime.logging.mlflow_store import resolve_tracking_uri
 

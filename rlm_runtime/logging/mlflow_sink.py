@@ -119,12 +119,12 @@ class MlflowSink:
             forget_warnings(doing)
             return
         kept = (
-            f"What is recorded of it is kept in {self._spool.path}. To deliver it: "
-            "rlm-runtime mlflow sync (a later run that reaches the store does it, too)."
+            f"what is recorded of it is kept in {self._spool.path}. When the store is back: "
+            "rlm-runtime mlflow sync (a later run that reaches the store delivers it, too)."
             if self._spool is not None
-            else "If you have its log: rlm-runtime mlflow import FILE"
+            else "if it has a log: rlm-runtime mlflow import FILE"
         )
-        report(doing, error, advice=f"{kept} {ADVICE}", cause=doing)
+        report(doing, error, advice=f"The run itself is not harmed; {kept}", cause=doing)
 
     def _work(self, delivery: Delivery) -> None:
         with contained() as begun:
