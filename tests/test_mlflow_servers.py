@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import secrets
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +21,7 @@ from rlm_runtime.logging.mlflow_sink import MlflowSink
 from tests.support.collect import check_events
 from tests.support.events import play, rlm_run
 from tests.support.mlflow_server import Login
+from tests.support.postgres import Postgres
 
 PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
 PATIENT = 120.0
@@ -186,3 +190,45 @@ def test_a_wrong_password_is_one_warning_and_no_harm(
     assert wrong not in message
     with logged_in(auth_server.username, auth_server.password):
         assert MlflowClient(auth_server.address).get_experiment_by_name("logins") is None
+
+
+FIRST = """
+import sys
+from rlm_runtime.logging.mlflow_sink import MlflowSink
+from tests.support.events import play, rlm_run
+print("ready", flush=True)
+sys.stdin.read()
+sink = MlflowSink("together", tracking_uri=sys.argv[1], timeout=120)
+play(rlm_run(sys.argv[2]), sink)
+assert sink.delivered
+"""
+
+
+def test_eight_processes_make_the_schema_of_one_new_database(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    uri = postgres.new_database()
+    run_ids = [secrets.token_hex(16) for _ in range(8)]
+    workers = [
+        subprocess.Popen(
+            [sys.executable, "-c", FIRST, uri, run_id],
+            # Artifacts go below the working directory.
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(PROV.parent.parent)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for run_id in run_ids
+    ]
+    assert [worker.stdout and worker.stdout.readline() for worker in workers] == ["ready\n"] * 8
+    for worker in workers:
+        assert worker.stdin
+        worker.stdin.close()
+        # Or communicate would close it again.
+        worker.stdin = None
+    said = [worker.communicate(timeout=PATIENT)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * 8, "\n".join(said)
+    client = MlflowClient(uri)
+    assert {found_run(client, "together", one).info.status for one in run_ids} == {"FINISHED"}

@@ -24,7 +24,7 @@ _SECONDS = 60
 _FIND = """(() => {
   const same = [...document.querySelectorAll('*')].filter(e => e.innerText?.trim() === %s);
   const leaves = same.filter(e => !same.some(other => other !== e && e.contains(other)));
-  const found = leaves[%d];
+  const found = leaves.at(%d);
   if (!found) return null;
   found.scrollIntoView({block: 'center'});
   const box = found.getBoundingClientRect();
@@ -67,7 +67,7 @@ class Browser:
         self._until(lambda: all(text in self.text for text in texts), f"shows {texts}")
 
     def click(self, text: str, nth: int = 0) -> None:
-        """Click on what has exactly this text; of several, on the n-th from 0."""
+        """Click on what has exactly this text; of several, on the n-th, as in a list."""
         place: list[float] = []
 
         def found() -> bool:
@@ -80,6 +80,22 @@ class Browser:
             self._command(
                 "Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1
             )
+
+    def press(self, key: str) -> None:
+        """Press a key that writes nothing, such as ``Escape``."""
+        for kind in ("rawKeyDown", "keyUp"):
+            self._command("Input.dispatchKeyEvent", type=kind, key=key, code=key)
+
+    def settle(self) -> None:
+        """Wait until the page shows the same for a second: nothing moves or loads any more."""
+        pictures: list[str] = []
+
+        def still() -> bool:
+            time.sleep(0.5)
+            pictures.append(self._command("Page.captureScreenshot", format="png")["data"])
+            return len(pictures) > 2 and len({*pictures[-3:]}) == 1
+
+        self._until(still, "stands still")
 
     def evaluate(self, script: str) -> Any:
         """Give the value of a JavaScript expression."""

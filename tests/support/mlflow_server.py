@@ -25,7 +25,7 @@ from tests.support.shared import Facts, free_port_number, shared
 if TYPE_CHECKING:
     from tests.support.postgres import Postgres
 
-pytest_plugins = ["tests.support.postgres"]
+pytest_plugins = ["tests.support.browser", "tests.support.postgres"]
 
 _START_SECONDS = 120
 
