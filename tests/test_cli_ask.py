@@ -146,7 +146,7 @@ def test_an_mlflow_that_is_away_is_a_warning(answering: ChatServer, swallowing: 
     pytest.importorskip("mlflow")
     result = ask(answering, "--mlflow", "--tracking-uri", "http://127.0.0.1:9")
     assert result.exit_code == 0, result.output
-    assert "warning: Could not create the run in MLflow" in result.stderr
+    assert "warning: Could not deliver the run to MLflow" in result.stderr
     assert "rlm-runtime mlflow sync" in result.stdout
 
 
