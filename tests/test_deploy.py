@@ -8,6 +8,7 @@ import importlib.resources
 import json
 import re
 import secrets
+import shlex
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -23,6 +24,7 @@ import yaml
 
 from tests.support.mlflow_server import free_port_number, start_server, stop_server
 from tests.support.postgres import Postgres
+from tests.support.snippets import blocks_of
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
 COMPOSE = DEPLOY / "docker-compose.mlflow.yml"
@@ -231,6 +233,38 @@ def test_mlflow_accepts_the_command_line_of_the_migration() -> None:
     assert command[:3] == ["mlflow", "db", "upgrade"]
     upgrade = mlflow.cli.cli.commands["db"].commands["upgrade"]
     assert upgrade.make_context("upgrade", command[3:]).params["url"] == command[3]
+
+
+def shown_commands() -> list[list[str]]:
+    page = DEPLOY.parent / "docs/how-to/mlflow-server.md"
+    text = "".join(block.text for block in blocks_of(page.read_text()) if block.kind == "text")
+    lines = text.replace("\\\n", " ").replace("…", "x").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if re.match(r"[a-z]", line)]
+
+
+def test_commands_in_the_page_name_what_there_is() -> None:
+    paths = [Path(word) for line in shown_commands() for word in line if "deploy/" in word]
+    assert paths
+    made = {DEPLOY / ".env.mlflow"}
+    for path in paths:
+        for one in re.findall(r"deploy/[\w./-]+", str(path)):
+            assert (DEPLOY.parent / one).exists() or DEPLOY.parent / one in made, one
+    names = {one.get("name") for one in manifests().values()} | {*compose()["services"]}
+    images = {one["image"] for one in compose()["services"].values()}
+    volumes = {f"{compose()['name']}_{name}" for name in compose()["volumes"]}
+    for line in shown_commands():
+        if line[0] == "mlflow-compose" and line[1] in ("stop", "exec"):
+            assert next(word for word in line[2:] if not word.startswith("-")) in names
+        if line[:2] == ["docker", "run"]:
+            assert images & {*line}
+            assert any(word.partition(":")[0] in volumes for word in line)
+
+
+def test_mlflow_accepts_the_commands_in_the_page() -> None:
+    servers = [line[2:] for line in shown_commands() if line[:2] == ["mlflow", "server"]]
+    assert len(servers) == 2
+    for arguments in servers:
+        mlflow.cli.server.make_context("server", arguments)
 
 
 @pytest.fixture(scope="module")

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
+from mlflow.server import get_app_client
 
 from rlm_runtime import TrackingWarning, run_dspy_rlm
 from rlm_runtime.logging.jsonl import LogReader
@@ -190,6 +191,25 @@ def test_a_wrong_password_is_one_warning_and_no_harm(
     assert wrong not in message
     with logged_in(auth_server.username, auth_server.password):
         assert MlflowClient(auth_server.address).get_experiment_by_name("logins") is None
+
+
+def test_people_with_a_login_of_their_own_deliver_into_experiments_of_their_own(
+    auth_server: Login, swallowing: None
+) -> None:
+    name, password = f"ada-{secrets.token_hex(4)}", secrets.token_hex(16)
+    with logged_in(auth_server.username, auth_server.password):
+        get_app_client("basic-auth", auth_server.address).create_user(name, password)
+        MlflowClient(auth_server.address).create_experiment(f"not of {name}")
+
+    def deliver(experiment: str) -> MlflowSink:
+        sink = MlflowSink(experiment, tracking_uri=auth_server.address, timeout=PATIENT)
+        play(rlm_run(secrets.token_hex(16)), sink)
+        return sink
+
+    with logged_in(name, password):
+        assert deliver(f"of {name}").delivered
+        with pytest.warns(TrackingWarning, match="(?i)permission denied"):
+            assert not deliver(f"not of {name}").delivered
 
 
 FIRST = """

@@ -17,6 +17,8 @@ from tests.support.browser import Browser
 
 PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
 QUESTIONS = ("What is a Unicorn?", "What are the subclasses of Agent?", "What is Activity?")
+# Workers share the server, and each has these runs.
+EXPERIMENT = "provenance" + os.environ.get("PYTEST_XDIST_WORKER", "")
 # The panel of MLflow's assistant opens by itself and covers a quarter of each page.
 WITHOUT_ASSISTANT = """
 localStorage.setItem('mlflow.assistant.panelOpen_v1', 'false');
@@ -33,7 +35,7 @@ def runs(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> list
             PROV,
             model="offline",
             enable_mlflow=True,
-            mlflow_experiment="provenance",
+            mlflow_experiment=EXPERIMENT,
             mlflow_tracking_uri=postgres_server,
             mlflow_timeout=120.0,
             mlflow_tags={"team": "a"},
@@ -46,7 +48,7 @@ def runs(postgres_server: str, tmp_path_factory: pytest.TempPathFactory) -> list
 @pytest.fixture
 def page(postgres_server: str, runs: list[RunResult], browser: Browser) -> Browser:
     browser.open(postgres_server)
-    browser.wait_for("provenance")
+    browser.wait_for(EXPERIMENT)
     browser.evaluate(WITHOUT_ASSISTANT)
     return browser
 
@@ -71,7 +73,7 @@ def take_picture(page: Browser, name: str, box: tuple[int, int, int, int]) -> No
 
 def test_the_table_of_runs_compares_questions(page: Browser, experiment: str) -> None:
     page.open(f"{experiment}/runs")
-    page.wait_for("provenance", "3 matching runs")
+    page.wait_for(EXPERIMENT, "3 matching runs")
     page.click("Columns")
     for column in ("Dataset", "Source", "Models"):
         page.click(column, nth=-1)
