@@ -27,11 +27,16 @@ ASSIGNMENT_HINT = (
     rf"|--[A-Za-z0-9-]*(?i:{_STRONG}|{_WEAK})[_-]?[0-9]?\s"
 )
 _QUOTED = (
-    r"[bfru]{0,2}(?P<quote>\\*[\"'`])(?P<value>(?:\\.|[^\r\n\\]){1,400}?)(?=(?P=quote)|[\r\n]|\Z)"
+    r"[bfru]{0,2}(?P<quote>\\*(?:\"{1,3}|'{1,3}|`))(?P<value>(?:\\.|[^\r\n\\]){1,400}?)"
+    r"(?=(?P=quote)|[\r\n]|\Z)"
 )
 _BARE = r"(?P<value>[^\s\"'`<>(){}\[\],;&|\\]{1,400})"
 _BARE_REST = r"[^\s\"'`<>(){}\[\],;&|\\]*"
 _FLAG = r"--(?:[A-Za-z0-9]+-)*\Z"
+_NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
+_MEMBER = r"(?=.{1,30}\Z)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+"
+# Of an f-string or a template.
+_FIELD = r"\{[\w.]+\}"
 _IDENTIFIER = r"[A-Za-z_]\w*(?:\.\w+)*"
 _PLAIN_WORDS = frozenset(
     {
@@ -59,9 +64,9 @@ def _assigned_secret(text: str, name: re.Match[str]) -> tuple[int, int]:
     """Give where the secret after a name begins and ends; two equal numbers if there is none."""
     none = (0, 0)
     flag = re.search(_FLAG, text[max(0, name.start() - 60) : name.start()]) is not None
-    if name["assigns"] is None and name["told"] is None and not flag:
-        return none
     strong = flag or name["strong"] is not None
+    if name["assigns"] is None and not flag and not (strong and name["told"]):
+        return none
     quoted = re.compile(_QUOTED).match(text, name.end())
     value = quoted or re.compile(_BARE).match(text, name.end())
     if value is None or not _is_value(value["value"]):
@@ -91,9 +96,11 @@ def _assigned_secret(text: str, name: re.Match[str]) -> tuple[int, int]:
 def _is_value(text: str) -> bool:
     """Tell a value from a placeholder, a piece of code and what was redacted before."""
     return (
-        text[0] not in " ,;:)]}+.<{$%*?/&|="
-        and not text.startswith(MARKER)
+        text[0] not in " ,;:[)]{}+.<$%*?/&|=`\"'"
         and "://" not in text
+        and "***" not in text
+        and "..." not in text
+        and re.search(_FIELD, text) is None
         and text.lower() not in _PLAIN_WORDS
     )
 
@@ -101,6 +108,8 @@ def _is_value(text: str) -> bool:
 def _looks_random(text: str, least: int) -> bool:
     sample = text[:200]
     if len(sample) < least or re.search(r"\s", sample):
+        return False
+    if re.fullmatch(f"{_NUMBER}|{_MEMBER}", sample):
         return False
     if re.search("[0-9]", sample):
         return re.search("[A-Za-z!@#%^*+=~_-]", sample) is not None and ":" not in sample
@@ -111,5 +120,5 @@ def _names_a_secret(value: str) -> bool:
     """Tell a variable that holds a secret, as in ``token=self.api_token``."""
     return (
         re.fullmatch(_IDENTIFIER, value) is not None
-        and re.search(rf"(?i)(?:{_STRONG}|{_WEAK})s?\Z", value) is not None
+        and re.search(rf"(?i)(?:{_STRONG}|{_WEAK})s?[0-9]?\Z", value) is not None
     )

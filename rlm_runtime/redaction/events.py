@@ -52,8 +52,9 @@ class Redaction:
     fields that the schema fixes stay, so the new event follows it as the old one did.
 
     Args:
-        text_rule: Is given every text of an event, keys included, and returns what is shown of
-            it. If it raises or returns no text, that text is withheld, with one TrackingWarning.
+        text_rule: Is given every text of an event, and keys that are no identifiers, and
+            returns what is shown of it. If it raises or returns no text, that text is withheld,
+            with one TrackingWarning.
 
     Example:
         >>> redaction = Redaction()
@@ -79,10 +80,13 @@ class Redaction:
 
     def text(self, text: str) -> str:
         """Give a text without its secrets."""
+        return self._rule(self._without_known(text))
+
+    def _without_known(self, text: str) -> str:
         if self._known and may_match(self._known_hint, text):
             for secret in self._known:
                 text = text.replace(secret, MARKER)
-        return self._rule(text)
+        return text
 
     def value(self, value: Any) -> Any:
         """Give a plain value (text, number, list, dict) without its secrets, as a new one."""
@@ -116,7 +120,9 @@ class Redaction:
     def _key(self, key: str) -> str:
         shown = self._keys.get(key)
         if shown is None:
-            shown = self.text(key)
+            # Those who read events look for "answer" or "role"; other keys are data.
+            rule = redact_secrets if key.isidentifier() else self._rule
+            shown = rule(self._without_known(key))
             # The same few come again and again, unless a tool's result has data for keys.
             if len(self._keys) < 1000:
                 self._keys[key] = shown

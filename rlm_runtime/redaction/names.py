@@ -53,7 +53,7 @@ def names_secret(name: str) -> bool:
     if len(name) > 100:
         return False
     words = _words(name)
-    if not words or words[-1] in _ABOUT:
+    if not words or words[-1] in _ABOUT or "per" in words:
         return False
     return any(word in _SECRETS for word in words) or any(
         second == "key" and first in _KINDS_OF_KEY for first, second in itertools.pairwise(words)

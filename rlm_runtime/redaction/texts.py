@@ -71,12 +71,12 @@ _SHAPES = "|".join(
         "sk-[A-Za-z0-9_-]{12,}",  # OpenAI, Anthropic, OpenRouter, DeepSeek
         "(?:sk|pk|rk)_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9]{12,}",  # Stripe
         "AIza[A-Za-z0-9_-]{30,}|GOCSPX-[A-Za-z0-9_-]{12,}|ya29[.][A-Za-z0-9_-]{12,}",  # Google
-        "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}",  # AWS
+        "(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16,}",  # AWS
         "gh[pousr]_[A-Za-z0-9]{12,}|github_pat_[A-Za-z0-9_]{12,}",
         "gl(?:pat|ptt|dt|rt|cbt|ft|soat|agent)-[A-Za-z0-9_-]{12,}",  # GitLab
         "xox[a-z]-[A-Za-z0-9-]{10,}|xapp-[A-Za-z0-9-]{10,}",  # Slack
-        "hf_[A-Za-z0-9]{12,}|npm_[A-Za-z0-9]{12,}|pypi-AgE[A-Za-z0-9_-]{12,}",
-        "dapi[0-9a-f]{32}(?:-[0-9])?",  # Databricks
+        "hf_[A-Za-z0-9]{16,}|npm_[A-Za-z0-9]{16,}|pypi-AgE[A-Za-z0-9_-]{12,}",
+        "dapi[0-9a-f-]{32,}",  # Databricks
         "(?:gsk|r8|ntn|lin_api|lsv2_pt|lsv2_sk)_[A-Za-z0-9_]{20,}",  # Groq, Replicate, …
         "(?:xai|pplx|nvapi|tvly|csk|figd)-[A-Za-z0-9_-]{20,}",
         "SG[.][A-Za-z0-9_-]{16,}[.][A-Za-z0-9_-]{16,}",  # SendGrid
@@ -118,7 +118,7 @@ _SCHEME_OF_MANY = "(?:digest|aws4-hmac-sha256|oauth|hawk|signature|negotiate|ntl
 _TO_LINE_END = r"(?:[^\r\n\\]|\\(?![rn]))+"
 _BEFORE_VALUE = r"[\"'\\]*\s*[:=]\s*[\"'\\]*"
 _HEADERS = (
-    rf"(?i:authorization{_BEFORE_VALUE}{_SCHEME_OF_ONE}\s+([^\s\"'\\,;]+)"
+    rf"(?i:authorization{_BEFORE_VALUE}{_SCHEME_OF_ONE}\s+([^\s\"'\\,;${{<%][^\s\"'\\,;]*)"
     rf"|authorization{_BEFORE_VALUE}{_SCHEME_OF_MANY}\s+({_TO_LINE_END})"
     r"|cookie[\"'\\]*\s*:\s*[\"'\\]*([a-z0-9_.%-]{1,100}=[^\r\n\"'\\]*)"
     r"|bearer\s+((?=[a-z._~+/-]{0,200}[0-9])[a-z0-9._~+/=-]{8,}|[a-z0-9._~+/=-]{24,})"
@@ -136,12 +136,12 @@ _HEADERS_HINT = (
 
 _RULES = (
     _Rule(_PEM_BEGIN, _replacing(_PEM)),
-    _Rule(_SHAPES, _replacing(f"{_AT_START}(?!{_WORDS_ONLY})(?:{_SHAPES})")),
-    _Rule(r"://[^\s@\"'<>{}\\]+@", _replacing(f"://{_LOGIN}@")),
+    _Rule(_SHAPES, _replacing(f"{_AT_START}(?!{_WORDS_ONLY})(?:{_SHAPES})++")),
+    _Rule(r"://[^\s\"'<>{}\\]+@", _replacing(f"://{_LOGIN}@")),
     _Rule(f"{_HOOKS}[A-Za-z0-9]", _replacing(rf"{_HOOKS}([A-Za-z0-9/_-]+)")),
     _Rule(
         f"[?&;#]{_PARAMETER}",
-        _replacing(rf"(?<=[\w/.%~=)-])[?&;#]{_PARAMETER}([^&#\s\"'<>\\?$][^&#\s\"'<>\\]*)"),
+        _replacing(rf"(?<=[\w/.%~=)-])[?&;#]{_PARAMETER}([^&#\s\"'<>\\?$.…{{*][^&#\s\"'<>\\]*)"),
     ),
     _Rule(_HEADERS_HINT, _replacing(_HEADERS)),
     _Rule(ASSIGNMENT_HINT, hide_assigned),
