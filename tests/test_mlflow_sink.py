@@ -54,7 +54,7 @@ def test_a_run_arrives_with_params_tags_metrics_artifacts_and_status(store, tmp_
     assert sink.delivered
     run = MlflowClient(store).get_run(sink.mlflow_run_id)
     assert run.info.status == "FINISHED"
-    assert run.info.run_name == "run_dspy_rlm arrives"
+    assert run.info.run_name == "What is Activity? arrives"
     assert run.info.end_time - run.info.start_time == len(events) - 1
     assert run.data.params == {
         "query": "What is Activity?",

@@ -14,6 +14,7 @@ from rlm_runtime.logging.mlflow_record import (
     error_tags_of,
     files_of,
     metrics_of,
+    name_of,
     params_of,
     tags_of,
 )
@@ -78,12 +79,11 @@ class Delivery:
             MAX_TAG,
         )
         if run_id is None:
-            name = f"{start['program']} {start['run_id'][:8]}"
             run = client.create_run(
                 self._experiment_id,
                 start_time=timestamp_ns(start) // 1_000_000,
                 tags={**self.destination.context, **own},
-                run_name=self.destination.run_name or name,
+                run_name=self.destination.run_name or name_of(start),
             )
             run_id = run.info.run_id
         params = texts(params_of(start), MAX_PARAM, "params")

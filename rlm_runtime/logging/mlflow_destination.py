@@ -25,7 +25,7 @@ class Destination:
         experiment: Name of the experiment, made when missing; None for ``experiment_id``.
         experiment_id: Used when no name is given; None for that of the parent run, else MLflow's
             "Default".
-        run_name: Defaults to the program's name and the first characters of the run id.
+        run_name: Defaults to the beginning of the question, or the program, and of the run id.
         parent_run_id: MLflow run that this one is nested in.
         context: Tags that MLflow gives every run: its user, script and commit.
     """

@@ -9,14 +9,36 @@ from typing import Any
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.jsonl import dump_event
 from rlm_runtime.logging.mlflow_calls import TRAJECTORY, result_files
-from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, overlong
+from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, overlong, storable
 from rlm_runtime.logging.tally import Tally
 from rlm_runtime.logging.trace_tree import timestamp_ns
 
-__all__ = ["ERROR_TAGS", "error_tags_of", "files_of", "metrics_of", "params_of", "tags_of"]
+__all__ = [
+    "ERROR_TAGS",
+    "error_tags_of",
+    "files_of",
+    "metrics_of",
+    "name_of",
+    "params_of",
+    "tags_of",
+]
+
+_NAME = 60
 
 ERROR_TAGS = ("rlm.error_type", "rlm.error_message")
 """The tags that say what a run failed with."""
+
+
+def name_of(start: Event) -> str:
+    """Give a run a name to tell it by: the beginning of its question, and of its id.
+
+    Example:
+        >>> name_of({"query": "What is Activity?", "run_id": "0123456789", "program": "ask"})
+        'What is Activity? 01234567'
+    """
+    about = " ".join((start["query"] or start["program"]).split())
+    short = about if len(about) <= _NAME else about[: _NAME - 1] + "…"
+    return storable(f"{short} {start['run_id'][:8]}")
 
 
 def params_of(start: Event) -> dict[str, Any]:

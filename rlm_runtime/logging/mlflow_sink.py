@@ -31,7 +31,7 @@ class MlflowSink:
     Args:
         experiment: Name of the experiment, made when missing. Default: that of the parent
             run, else the one set in MLflow, else "Default".
-        run_name: Default: the program and the first characters of the run id.
+        run_name: Default: the beginning of the question, or the program, and of the run id.
         tracking_uri: The store or server. Default: as ``resolve_tracking_uri`` gives it.
         timeout: Seconds that ``close`` waits at most.
         parent_run_id: MLflow run to be nested in. Default: the caller's active run, if any.
