@@ -179,7 +179,8 @@ class observe:
         log_adapters: True records how adapters format and parse, too.
         enable_mlflow: True makes an MLflow run with a trace.
         mlflow_experiment: Name of the experiment; default: MLflow's own default.
-        mlflow_run_name: Name of the MLflow run; default: made from the question, else ``name``, and the run id.
+        mlflow_run_name: Name of the MLflow run; default: made from the question, else ``name``,
+            and the run id.
         mlflow_tracking_uri: The store; default: as MLflow resolves it.
         mlflow_timeout: The longest wait for delivery at the end, in seconds.
         mlflow_parent_run_id: MLflow run to be nested in; default: the caller's active run.
