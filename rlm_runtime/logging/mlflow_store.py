@@ -147,12 +147,44 @@ def _schema_lock(tracking_uri: str) -> Iterator[None]:
     from filelock import FileLock
 
     with FileLock(_lock_file(tracking_uri), timeout=_SCHEMA_LOCK_SECONDS) as lock:
+        _make_tables(tracking_uri)
         yield
         with _made_lock:
             _made.add(tracking_uri)
         # With the schema complete nobody needs the lock any more; leave no litter behind.
         with suppress(OSError):
             os.unlink(lock.lock_file)
+
+
+def _make_tables(tracking_uri: str) -> None:
+    """Make the tables of a new SQLite store all at once.
+
+    MLflow makes them in dozens of steps, and a file that a killed process left in the middle of
+    them could never be opened again.
+    """
+    path = _sqlite_file(tracking_uri)
+    if path is None or _has_content(path):
+        return
+    from mlflow.store.db.utils import _initialize_tables, create_sqlalchemy_engine
+    from sqlalchemy.engine import make_url
+
+    draft = path.with_name(f"{path.name}.new")
+    for left_over in (draft, draft.with_name(f"{draft.name}-journal")):
+        left_over.unlink(missing_ok=True)
+    uri = make_url(tracking_uri).set(database=str(draft))
+    engine = create_sqlalchemy_engine(uri.render_as_string(hide_password=False))
+    try:
+        _initialize_tables(engine)
+    finally:
+        engine.dispose()
+    # Another program, which knows nothing of our lock, may have been quicker.
+    if not _has_content(path):
+        draft.replace(path)
+    draft.unlink(missing_ok=True)
+
+
+def _has_content(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > 0
 
 
 def _lock_file(tracking_uri: str) -> Path:

@@ -18,7 +18,7 @@ from rlm_runtime.logging.mlflow_delivery import Delivery
 from rlm_runtime.logging.mlflow_destination import Destination, plan_destination
 from rlm_runtime.logging.mlflow_health import check, forget_away
 from rlm_runtime.logging.mlflow_store import import_mlflow, resolve_tracking_uri
-from rlm_runtime.logging.spool import SpooledRun, spooled_runs
+from rlm_runtime.logging.spool import SpooledRun, spooled_runs, sweep
 from rlm_runtime.redaction import Redaction, redact_secrets, without_login
 from rlm_runtime.settings import absolute_uri
 
@@ -96,7 +96,7 @@ def sync(
             if not run.path.exists():
                 continue
             found = _read(run, tracking_uri)
-            if found.destination is not None and not found.events:
+            if not found.events and found.result.state == "pending":
                 # Just being made, or its process was killed before it recorded anything.
                 if ours and not dry_run:
                     run.remove()
@@ -108,6 +108,8 @@ def sync(
             results.append(result)
         if on_progress is not None:
             on_progress(result, number, len(runs))
+    if not dry_run:
+        sweep()
     return results
 
 
@@ -165,9 +167,13 @@ class _Found:
 
 def _read(run: SpooledRun, tracking_uri: str | None) -> _Found:
     with contained() as outcome:
-        events, destination = run.events(), Destination(**run.destination)
+        events = run.events()
+        # What has no events need not go anywhere.
+        destination = Destination(**run.destination) if events else None
     if outcome.error is not None:
         return _Found(run, Synced(run.path, "unreadable", error=_told(outcome.error)), [], None)
+    if destination is None:
+        return _Found(run, Synced(run.path, "pending"), [], None)
     destination = _redirected(destination, tracking_uri)
     return _Found(run, _pending(run.path, events, destination), events, destination)
 

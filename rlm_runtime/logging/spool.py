@@ -27,10 +27,11 @@ from rlm_runtime.logging.jsonl import JsonlSink, LogReader
 if TYPE_CHECKING:
     from filelock import BaseFileLock
 
-__all__ = ["SpoolWriter", "SpooledRun", "spool_folder", "spooled_runs"]
+__all__ = ["SpoolWriter", "SpooledRun", "spool_folder", "spooled_runs", "sweep"]
 
 _EVENTS = "events.jsonl"
 _DESTINATION = "destination.json"
+_SWEPT_SECONDS = 5.0
 
 
 def spool_folder() -> Path:
@@ -70,7 +71,8 @@ class SpoolWriter:
         digest = hashlib.sha256(run_id.encode("utf-8", "surrogatepass")).hexdigest()[:12]
         self.path = root / f"{moment}-{digest}-{secrets.token_hex(4)}"
         self._lock = _lock_of(self.path)
-        self._lock.acquire(timeout=0)
+        # Free but for a moment: somebody may be sweeping.
+        self._lock.acquire(timeout=_SWEPT_SECONDS)
         self.path.mkdir(mode=0o700)
         (self.path / _DESTINATION).write_text(json.dumps(destination), encoding="utf-8")
         self._log = JsonlSink(self.path / _EVENTS)
@@ -87,7 +89,7 @@ class SpoolWriter:
     def remove(self) -> None:
         """Forget the run: MLflow has all of it."""
         self._log.close()
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
         _free(self._lock)
 
 
@@ -149,7 +151,7 @@ class SpooledRun:
 
     def remove(self) -> None:
         """Forget the run: MLflow has all of it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        _remove(self.path)
 
 
 def spooled_runs() -> list[SpooledRun]:
@@ -158,6 +160,25 @@ def spooled_runs() -> list[SpooledRun]:
     if not root.is_dir():
         return []
     return [SpooledRun(path) for path in sorted(root.iterdir()) if path.is_dir()]
+
+
+def sweep() -> None:
+    """Remove the locks of processes that were killed just before they made a run's folder."""
+    from filelock import Timeout
+
+    for path in spool_folder().glob("*.lock"):
+        lock = _lock_of(path.with_suffix(""))
+        if not path.with_suffix("").exists():
+            with suppress(Timeout):
+                lock.acquire(timeout=0)
+                _free(lock)
+
+
+def _remove(folder: Path) -> None:
+    # The events first: whoever is killed in the middle of this leaves a folder that is no run.
+    with suppress(OSError):
+        (folder / _EVENTS).unlink()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _lock_of(folder: Path) -> BaseFileLock:
