@@ -35,9 +35,12 @@ _BARE_REST = r"[^\s\"'`<>(){}\[\],;&|\\]*"
 _FLAG = r"--(?:[A-Za-z0-9]+-)*\Z"
 _NUMBER = r"[-+]?[0-9.]+(?:[eE][-+]?[0-9]+)?"
 _MEMBER = r"(?=.{1,30}\Z)[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+"
-# Of an f-string or a template.
-_FIELD = r"\{[\w.]+\}"
-_IDENTIFIER = r"[A-Za-z_]\w*(?:\.\w+)*"
+_SECRET_NAME = rf"\$?(?:[A-Za-z_][\w.]*)?(?i:{_STRONG}|{_WEAK})s?[0-9]?"
+# Code, variables, placeholders, fields of templates, masks, addresses; and what was redacted.
+_NO_VALUE = (
+    r"[ ,;:\[)\]{}.<?&|=`\"'*]|\$[A-Z_({]|%[sd(]|[+/](?![A-Za-z0-9+/=]{39})"
+    r"|.*(?:\{[\w.]+\}|://|\*\*\*|\.\.\.)"
+)
 _PLAIN_WORDS = frozenset(
     {
         *("none", "null", "nil", "true", "false", "str", "string", "text", "bool", "bytes"),
@@ -51,74 +54,52 @@ def hide_assigned(text: str) -> str:
     parts: list[str] = []
     done = 0
     for name in re.finditer(_NAMED, text):
-        if name.start() < done:
-            continue
-        start, end = _assigned_secret(text, name)
-        if end > start:
-            parts += text[done:start], MARKER
-            done = end
+        secret = _assigned_secret(text, name) if name.start() >= done else None
+        if secret is not None:
+            parts += text[done : secret.start], MARKER
+            done = secret.stop
     return "".join((*parts, text[done:]))
 
 
-def _assigned_secret(text: str, name: re.Match[str]) -> tuple[int, int]:
-    """Give where the secret after a name begins and ends; two equal numbers if there is none."""
-    none = (0, 0)
+def _assigned_secret(text: str, name: re.Match[str]) -> slice | None:
+    """Give where the secret that follows a name is, if there is one."""
     flag = re.search(_FLAG, text[max(0, name.start() - 60) : name.start()]) is not None
     strong = flag or name["strong"] is not None
-    if name["assigns"] is None and not flag and not (strong and name["told"]):
-        return none
+    if not (name["assigns"] or flag or (strong and name["told"])):
+        return None
     quoted = re.compile(_QUOTED).match(text, name.end())
     value = quoted or re.compile(_BARE).match(text, name.end())
     if value is None or not _is_value(value["value"]):
-        return none
-    likely = _looks_random(value["value"], 6 if strong else 8)
+        return None
+    likely = _looks_random(value["value"], strong)
     start, end = value.span("value")
     if quoted is not None:
         if not likely and not (strong and len(value["value"]) >= 3):
-            return none
-        close = re.compile(rf"{re.escape(quoted['quote'])}|[\r\n]|\Z").search(text, end)
-        return start, close.start() if close is not None else end
-    following = text[end : end + 1]
-    if following and following in "([{":
-        return none
-    if not likely:
+            return None
+        rest = re.compile(rf".*?(?={re.escape(quoted['quote'])}|[\r\n]|\Z)").match(text, end)
+    else:
+        following = text[end : end + 1] or "\n"
         # In code and prose, names of things follow; in settings such as "password=swordfish",
         # the thing itself.
-        tight = (name["assigns"] or "").endswith("=") and not name["space"]
-        if not (strong and tight and len(value["value"]) >= 4) or following in (",", ")"):
-            return none
-    if _names_a_secret(value["value"]):
-        return none
-    rest = re.compile(_BARE_REST).match(text, end)
-    return start, rest.end() if rest is not None else end
+        tight = str(name["assigns"]).endswith("=") and not name["space"]
+        setting = strong and tight and len(value["value"]) >= 4 and following not in ",)"
+        if following in "([{" or not (likely or setting):
+            return None
+        if re.fullmatch(_SECRET_NAME, value["value"]):
+            return None
+        rest = re.compile(_BARE_REST).match(text, end)
+    return slice(start, rest.end() if rest is not None else end)
 
 
 def _is_value(text: str) -> bool:
-    """Tell a value from a placeholder, a piece of code and what was redacted before."""
-    return (
-        text[0] not in " ,;:[)]{}+.<$%*?/&|=`\"'"
-        and "://" not in text
-        and "***" not in text
-        and "..." not in text
-        and re.search(_FIELD, text) is None
-        and text.lower() not in _PLAIN_WORDS
-    )
+    return re.match(_NO_VALUE, text) is None and text.lower() not in _PLAIN_WORDS
 
 
-def _looks_random(text: str, least: int) -> bool:
+def _looks_random(text: str, strong: bool) -> bool:
     sample = text[:200]
-    if len(sample) < least or re.search(r"\s", sample):
-        return False
-    if re.fullmatch(f"{_NUMBER}|{_MEMBER}", sample):
+    if len(sample) < (6 if strong else 8) or re.search(rf"\s|\A(?:{_NUMBER}|{_MEMBER})\Z", sample):
         return False
     if re.search("[0-9]", sample):
         return re.search("[A-Za-z!@#%^*+=~_-]", sample) is not None and ":" not in sample
-    return re.search("[!@#%^*+=~]", sample) is not None
-
-
-def _names_a_secret(value: str) -> bool:
-    """Tell a variable that holds a secret, as in ``token=self.api_token``."""
-    return (
-        re.fullmatch(_IDENTIFIER, value) is not None
-        and re.search(rf"(?i)(?:{_STRONG}|{_WEAK})s?[0-9]?\Z", value) is not None
-    )
+    # No word is as long in one case.
+    return re.search("[!@#%^*+=~]|[a-z]{20}|[A-Z]{20}", sample) is not None
