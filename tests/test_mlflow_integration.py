@@ -320,3 +320,19 @@ def test_cut_text_keeps_its_bound_and_says_what_is_missing(text, limit):
     assert len(short) <= limit
     assert "\0" not in short
     assert ("[cut, " in short and len(short) == limit) or short in (text, cut(text, 10**6))
+
+
+def test_no_secret_is_logged(sqlite_store):
+    secret = "sk-proj-abcdefghijklmnop1234"
+    client = MlflowClient(sqlite_store)
+    run_id = client.create_run("0").info.run_id
+    where: dict[str, Any] = {"run_id": run_id, "client": client}
+    assert helpers.log_run_params(f"Use {secret}", "prov", 8, "offline", **where)
+    assert helpers.log_run_tags("prov", None, {"api_key": "k123", "note": secret}, **where)
+    assert helpers.log_artifacts(sparql_query=f"# {secret}", evidence=[secret], **where)
+    run = client.get_run(run_id)
+    files = Path(client.download_artifacts(run_id, "")).rglob("*.*")
+    kept = [str(run.data.to_dictionary()), *(file.read_text() for file in files)]
+    assert len(kept) == 3
+    assert not [text for text in kept if secret in text or "k123" in text]
+    assert all("[redacted]" in text for text in kept)

@@ -19,7 +19,8 @@ from rlm_runtime.engine.program import OntologyRLM
 from rlm_runtime.engine.turns import budgeted
 from rlm_runtime.errors import BudgetExceeded, ConfigurationError
 from rlm_runtime.guard import shielded
-from rlm_runtime.logging.observe import ObservedRun, observe
+from rlm_runtime.logging.observe import observe
+from rlm_runtime.logging.observed_run import ObservedRun
 from rlm_runtime.logging.stream import Sink
 from rlm_runtime.ontology import Ontology, open_ontology
 from rlm_runtime.redaction import redact_secrets

@@ -1,7 +1,8 @@
 """Helpers to log any program's run to MLflow; each is usable alone and none ever raises.
 
 Each takes an explicit ``run_id`` and ``client``, or uses MLflow's active run of the calling
-thread, and tells whether it worked. What fails is one TrackingWarning per cause.
+thread, and tells whether it worked. What fails is one TrackingWarning per cause. Secrets are
+taken out of texts first.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ from rlm_runtime.logging.mlflow_store import (
     resolve_tracking_uri,
 )
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
+from rlm_runtime.logging.plain import plain
+from rlm_runtime.redaction import Redaction
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -144,7 +147,7 @@ def log_run_params(
     def call(client: MlflowClient, run: str) -> None:
         from mlflow.entities import Param
 
-        values = texts(params, MAX_PARAM).items()
+        values = texts(_redacted(params), MAX_PARAM).items()
         log_values(client, run, params=[Param(key, value) for key, value in values])
 
     return _log("log params to MLflow", call, run_id, client)
@@ -212,7 +215,7 @@ def log_run_tags(
     def call(client: MlflowClient, run: str) -> None:
         from mlflow.entities import RunTag
 
-        values = texts(tags, MAX_TAG).items()
+        values = texts(_redacted(tags), MAX_TAG).items()
         log_values(client, run, tags=[RunTag(key, value) for key, value in values])
 
     return _log("log tags to MLflow", call, run_id, client)
@@ -237,7 +240,8 @@ def log_artifacts(
     """
 
     def call(client: MlflowClient, run: str) -> None:
-        files: dict[str, bytes | str] = {**result_files(sparql_query, evidence)}
+        shown = _redacted({"sparql": sparql_query, "evidence": evidence})
+        files: dict[str, bytes | str] = {**result_files(shown["sparql"], shown["evidence"])}
         if log_path is not None:
             files[TRAJECTORY] = Path(log_path).expanduser().read_bytes()
         upload(client, run, files)
@@ -289,6 +293,10 @@ def _log(
         ok, _ = attempt(doing, lambda: call(client or connect(uri), run), CALL_SECONDS)
         return ok
     return False
+
+
+def _redacted(values: Mapping[str, Any]) -> dict[str, Any]:
+    return Redaction().value(plain(values))
 
 
 def _no_run() -> ConfigurationError:
