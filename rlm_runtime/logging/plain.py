@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import enum
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,8 +21,8 @@ def plain(value: Any) -> Any:
     """Convert a value to str, int, float, bool, None, list and dict.
 
     Sets become sorted lists, dataclasses and pydantic models become dicts, dates become ISO 8601
-    text, NaN and infinities become text (JSON has none), and anything else its ``repr``. A value
-    that contains itself is shown as ``"<cycle>"`` where it comes round.
+    text, paths become text, NaN and infinities become text (JSON has none), and anything else its
+    ``repr``. A value that contains itself is shown as ``"<cycle>"`` where it comes round.
 
     Example:
         >>> plain({"when": datetime.date(2026, 1, 2), "seen": {"b", "a"}, "x": float("inf")})
@@ -44,6 +45,8 @@ def _plain(value: Any, within: tuple[int, ...]) -> Any:
         return int(value)
     if isinstance(value, datetime.datetime | datetime.date | datetime.time):
         return value.isoformat()
+    if isinstance(value, os.PathLike):
+        return _plain(quietly(lambda: os.fspath(value), ""), within)
     if isinstance(value, bytes | bytearray):
         return bytes(value).decode("utf-8", "backslashreplace")
     if id(value) in within:
