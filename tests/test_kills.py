@@ -5,22 +5,35 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import shutil
+import signal
 import time
+import uuid
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from mlflow import MlflowClient
 
 from rlm_runtime import sync
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.jsonl import LogReader
+from rlm_runtime.logging.mlflow_delivery import Delivery
+from rlm_runtime.logging.mlflow_destination import Destination
 from rlm_runtime.logging.spool import spool_folder
+from rlm_runtime.logging.tally import Tally
 from rlm_runtime.logging.trace_tree import timestamp_ns
+from tests.support.chat_server import chat_server
+from tests.support.events import ACTION, Stream, error
 from tests.support.forks import forked, pipe, preload
-from tests.support.victim import RETURNED, run_and_wait
+from tests.support.victim import RETURNED, run_and_signal, run_and_wait
+from tests.test_cli_ask import start
+from tests.test_spool import comparable
 
 KILLS = 200
 LOGS = 16
@@ -148,26 +161,26 @@ def test_a_process_killed_at_any_moment_loses_nothing(tmp_path, monkeypatch):
             continue
         run = by_id[victim.run_id]
         statuses[run.info.status] += 1
-        check_run(client, run, events, victim, tmp_path)
+        # The log has each event before the spool has it.
+        check_run(client, run, events, max(victim.emitted, len(events) - 1), tmp_path)
     assert set(statuses) == {"FINISHED", "KILLED"}
     assert sum(statuses.values()) > KILLS / 2
-    print(statuses, Counter(run.state for run in results))
 
 
 def check_run(
-    client: MlflowClient, run: Any, events: list[Event], victim: Victim, folder: Path
+    client: MlflowClient, run: Any, events: list[Event], at_least: int, folder: Path
 ) -> None:
-    """Assert that MLflow tells of a run what its log tells, but perhaps for the very last event."""
-    destination = folder / victim.run_id
-    destination.mkdir()
+    """Assert that MLflow tells of a run what its log tells, or at least so many events of it."""
+    destination = folder / run.info.run_id
+    destination.mkdir(exist_ok=True)
     path = client.download_artifacts(
         run.info.run_id, "trajectory/trajectory.jsonl", str(destination)
     )
     kept = list(LogReader(path))
     assert kept == events[: len(kept)]
-    assert len(kept) >= max(victim.emitted, len(events) - 1)
+    assert len(kept) >= at_least
     ended = kept[-1]["event"] == "run_end"
-    assert run.info.status == ("FINISHED" if ended else "KILLED"), victim
+    assert run.info.status == ("FINISHED" if ended else "KILLED")
     assert ("rlm.error_type" in run.data.tags) == (not ended)
     assert run.info.end_time == timestamp_ns(kept[-1]) // 1_000_000
 
@@ -196,3 +209,111 @@ def check_run(
     }.items():
         open_ones = names[f"{kind}_start"] - names[f"{kind}_end"]
         assert sum(map(test, unfinished)) == open_ones
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> list[Event]:
+    """Give a run of any shape, and all of its events."""
+    stream = Stream(f"run-{uuid.uuid4().hex}", query="q", params={"max_iterations": 3})
+    open_steps = [stream.root]
+    kinds = st.sampled_from(["module", "code", "tool", "lm", "warning", "end", "end"])
+    for kind in draw(st.lists(kinds, max_size=25)):
+        if kind == "end":
+            if len(open_steps) > 1:
+                failed = error() if draw(st.booleans()) else None
+                stream.end(open_steps.pop(draw(st.integers(1, len(open_steps) - 1))), error=failed)
+        elif kind == "warning":
+            stream.add("warning", None, open_steps[-1], category="disk", message="full")
+        else:
+            named = {
+                "module": {"name": draw(st.sampled_from(["Predict", "RLM"])), "signature": ACTION},
+                "code": {"code": "1"},
+                "tool": {"name": "search"},
+                "lm": {"messages": [{"role": "user", "content": "hello"}]},
+            }
+            open_steps.append(stream.start(kind, open_steps[-1], **named[kind]))
+    while len(open_steps) > 1:
+        stream.end(open_steps.pop())
+    tally = Tally()
+    for event in stream.events:
+        tally.emit(event)
+    stream.end(stream.root, metrics={"duration_seconds": 60.0, **tally.metrics()})
+    return stream.events
+
+
+def summary(run: Any, store: str, folder: Path) -> dict[str, Any]:
+    """Give all of a run, with the latest of each metric."""
+    return {**comparable(run, store, folder), "metrics": run.data.metrics}
+
+
+def test_a_run_cut_anywhere_is_a_run_and_becomes_whole(sqlite_store, tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    other_store = f"sqlite:///{shutil.copyfile('mlflow.db', tmp_path / 'other.db')}"
+    client = MlflowClient(sqlite_store)
+
+    def deliver(events: list[Event], store: str) -> Any:
+        delivery = Delivery(Destination(store))
+        delivery.finish(events)
+        return MlflowClient(store).get_run(delivery.mlflow_run_id)
+
+    @given(st.data())
+    @settings(deadline=None, max_examples=40, suppress_health_check=list(HealthCheck))
+    def holds(data: st.DataObject) -> None:
+        events = data.draw(streams())
+        part = deliver(events[: data.draw(st.integers(1, len(events)))], sqlite_store)
+        check_run(client, part, events, 1, tmp_path)
+        again = deliver(events, sqlite_store)
+        assert again.info.run_id == part.info.run_id
+        check_run(client, again, events, len(events), tmp_path)
+        at_once = deliver(events, other_store)
+        assert summary(again, sqlite_store, tmp_path / "again" / again.info.run_id) == summary(
+            at_once, other_store, tmp_path / "at once" / at_once.info.run_id
+        )
+
+    holds()
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_stopped_command_leaves_a_killed_run(sqlite_store, tmp_path, number, code):
+    with chat_server(None) as server:
+        child = start(server, "--tracking-uri", sqlite_store, "--experiment", "stopped")
+        assert server.asked.wait(LONGEST)
+        child.send_signal(number)
+        _, errors = child.communicate(timeout=LONGEST)
+    assert child.returncode == code, errors
+    client = MlflowClient(sqlite_store)
+    (run,) = client.search_runs([client.get_experiment_by_name("stopped").experiment_id])
+    assert run.info.status == "KILLED"
+    assert run.data.tags["rlm.error_type"] == {130: "KeyboardInterrupt", 143: "SystemExit"}[code]
+    assert run.data.metrics["lm_calls"] == 1
+    (trace,) = client.search_traces(locations=[run.info.experiment_id])
+    assert trace.info.state == "ERROR"
+    assert list(spool_folder().iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "code", "told"),
+    [(signal.SIGINT, 0, ["KeyboardInterrupt"]), (signal.SIGTERM, -15, [])],
+)
+def test_a_signal_in_a_library_run_is_left_to_its_program(
+    sqlite_store, tmp_path, number, code, told
+):
+    preload()
+    reader, writer = pipe()
+    home = {"RLM_RUNTIME_HOME": os.environ["RLM_RUNTIME_HOME"]}
+    process = forked(
+        run_and_signal, writer, "stopped", sqlite_store, number, folder=tmp_path, env=home
+    )
+    writer.close()
+    heard = []
+    with contextlib.suppress(EOFError):
+        while reader.poll(LONGEST):
+            heard.append(reader.recv())
+    process.join(LONGEST)
+    assert (process.exitcode, heard) == (code, [(name, "stopped") for name in told])
+    # Nobody was there to record the end of what SIGTERM ended.
+    assert [run.status for run in sync()] == ([] if told else ["KILLED"])
+    client = MlflowClient(sqlite_store)
+    (run,) = client.search_runs(["0"])
+    assert run.info.status == "KILLED"
+    assert run.data.tags["rlm.error_type"] == (told or ["Unfinished"])[0]

@@ -13,8 +13,9 @@ from typing import Any
 from rlm_runtime import run_dspy_rlm
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.spool import spool_folder
+from tests.support.lms import ScriptedLM
 
-__all__ = ["RETURNED", "run_and_wait"]
+__all__ = ["RETURNED", "run_and_signal", "run_and_wait"]
 
 RETURNED = "returned"
 _PROV = Path(__file__).parent.parent.parent / "ontology" / "prov.ttl"
@@ -62,6 +63,28 @@ def run_and_wait(
     )
     reports.send(RETURNED)
     signal.pause()
+
+
+def run_and_signal(reports: Connection, run_id: str, store: str, number: signal.Signals) -> None:
+    """Begin a run whose LM has this process signalled; tell the type and run of what it raises."""
+
+    def reply(_: str) -> str:
+        os.kill(os.getpid(), number)
+        signal.pause()
+        return ""
+
+    try:
+        run_dspy_rlm(
+            "What is Activity?",
+            _PROV,
+            model=ScriptedLM(reply),
+            run_id=run_id,
+            enable_mlflow=True,
+            mlflow_tracking_uri=store,
+            mlflow_timeout=120,
+        )
+    except BaseException as error:
+        reports.send((type(error).__name__, getattr(error, "run_id", None)))
 
 
 def _crash_at(number: int) -> None:
