@@ -202,6 +202,10 @@ class Ontology(Protocol):
         """
         ...
 
+    def contains(self, iri: str) -> bool:
+        """Say whether an IRI in full is a subject, predicate, object or graph here."""
+        ...
+
     def expand(self, name: str) -> str:
         """Give the full IRI of a prefixed name, ``<iri>`` or IRI.
 
