@@ -7,12 +7,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Literal
 
 from rlm_runtime.errors import OntologyError, QueryError
+from rlm_runtime.ontology.class_schema import ClassSchemas
 from rlm_runtime.ontology.describing import describe_entity, node, occurs
 from rlm_runtime.ontology.loading import Loaded
 from rlm_runtime.ontology.prefixes import PrefixMap
 from rlm_runtime.ontology.protocol import Description, EntityKind, Match, Rows
 from rlm_runtime.ontology.query_guard import check_query
 from rlm_runtime.ontology.query_run import run_query
+from rlm_runtime.ontology.schema import ClassSchema
 
 if TYPE_CHECKING:
     from pyoxigraph import Store
@@ -46,6 +48,7 @@ class LocalOntology:
         self._source = source
         self._index: LabelIndex | None = None
         self._index_lock = threading.Lock()
+        self._schemas = ClassSchemas(self)
 
     @property
     def name(self) -> str:
@@ -123,6 +126,18 @@ class LocalOntology:
         if not self.contains(full):
             raise self._not_found(iri, full)
         return describe_entity(self.store, full, self._labels().kind(full), limit)
+
+    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
+        """Say which properties the instances of a class and of its subclasses really use.
+
+        Args:
+            iri: An IRI in full, in angle brackets, or a prefixed name.
+            limit: The most properties to give.
+
+        Raises:
+            QueryError: No such prefix; or it took too long (QueryTimeout).
+        """
+        return self._schemas.of(self.expand(iri), limit=limit)
 
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""

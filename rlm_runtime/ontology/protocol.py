@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
+from rlm_runtime.ontology.schema import Axioms, ClassSchema, Count
+
 __all__ = ["Description", "EntityKind", "Match", "Ontology", "Plain", "QueryForm", "Rows", "Term"]
 
 Plain = str | int | float | bool | None
@@ -137,6 +139,11 @@ class Description:
         outgoing_count: How many outgoing statements there are in all, shown or not.
         incoming_count: How many incoming statements there are in all, shown or not.
         truncated: True when some were cut at the limit.
+        axioms: Of a class or property: what its schema says, with constructs written out.
+        blank_values: Predicate IRI to the blank nodes among its values, written out as in
+            ``[ex:street "Main St"; ex:city ex:Ulm]``, lists as ``(ex:a ex:b)``.
+        instances: Of a class: how many instances it has; None when that took too long.
+        instances_below: Of a class: how many there are together with its subclasses'.
     """
 
     iri: str
@@ -148,6 +155,10 @@ class Description:
     outgoing_count: int = 0
     incoming_count: int = 0
     truncated: bool = False
+    axioms: Axioms = field(default_factory=Axioms)
+    blank_values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    instances: Count | None = None
+    instances_below: Count | None = None
 
 
 @runtime_checkable
@@ -199,6 +210,18 @@ class Ontology(Protocol):
 
         Raises:
             QueryError: No such prefix, or nothing is said of this IRI.
+        """
+        ...
+
+    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
+        """Say which properties the instances of a class and of its subclasses really use.
+
+        Args:
+            iri: An IRI in full, in angle brackets, or a prefixed name.
+            limit: The most properties to give.
+
+        Raises:
+            QueryError: No such prefix; or it took too long (QueryTimeout).
         """
         ...
 

@@ -1,0 +1,204 @@
+"""Find out which properties the instances of a class really use, from the data alone."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.ontology.labels import values_clause
+from rlm_runtime.ontology.schema import ClassSchema, Count, PropertyUse, ValueKind
+from rlm_runtime.ontology.vocabulary import OWL, RDF, RDFS
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.protocol import Ontology, Term
+
+__all__ = ["ClassSchemas", "class_and_below", "count_instances"]
+
+_SAMPLES = (5_000, 200)
+_MAX_CLASSES = 2_000
+_MAX_COUNT = 1_000_000
+_MAX_PROPERTIES = 200
+_MAX_KINDS = 2_000
+_MAX_KEPT = 256
+_TYPE = RDF + "type"
+
+
+class ClassSchemas:
+    """The schemas of the classes of one ontology, each found out once; safe to share by threads.
+
+    Args:
+        ontology: What to ask; only its ``select`` is used.
+    """
+
+    def __init__(self, ontology: Ontology) -> None:
+        self._ontology = ontology
+        self._lock = threading.Lock()
+        self._known: dict[str, ClassSchema] = {}
+
+    def of(self, iri: str, *, limit: int, timeout: float = 10.0) -> ClassSchema:
+        """Give the schema of a class.
+
+        Of a class with more than 5,000 instances that many are looked at, or 200 when even those
+        take too long.
+
+        Args:
+            iri: The class, in full.
+            limit: The most properties.
+            timeout: Seconds for each of at most ten queries.
+
+        Raises:
+            QueryTimeout: Even a small sample took too long.
+        """
+        with self._lock:
+            found = self._known.get(iri)
+        if found is None:
+            found = _find_out(self._ontology, iri, timeout)
+            with self._lock:
+                if len(self._known) >= _MAX_KEPT:
+                    self._known.clear()
+                self._known[iri] = found
+        if len(found.properties) <= limit:
+            return found
+        return replace(found, properties=found.properties[:limit], truncated=True)
+
+
+def class_and_below(ontology: Ontology, iri: str, *, timeout: float) -> list[str]:
+    """Give a class and all of its named subclasses, at most 2,000, in full, itself first."""
+    query = f"SELECT DISTINCT ?x WHERE {{ ?x <{RDFS}subClassOf>+ <{iri}> FILTER(isIRI(?x)) }}"
+    rows = ontology.select(query, limit=_MAX_CLASSES, timeout=timeout)
+    below = {term.value for (term,) in rows.terms if term}
+    return [iri, *sorted(below - {iri})]
+
+
+def count_instances(
+    ontology: Ontology, classes: list[str], *, most: int = _MAX_COUNT, timeout: float
+) -> Count | None:
+    """Count what belongs to any of some classes, up to a bound.
+
+    Returns:
+        The number; None when that took too long.
+    """
+    query = f"SELECT (COUNT(*) AS ?n) WHERE {{ {_instances(classes, most + 1)} }}"
+    try:
+        ((number,),) = ontology.select(query, timeout=timeout).terms
+    except QueryTimeout:
+        return None
+    count = int(number.value) if number else 0
+    return Count(min(count, most), count <= most)
+
+
+def _instances(classes: list[str], most: int) -> str:
+    """Write a pattern for the first instances of some classes, each once, as ?s."""
+    if len(classes) == 1:
+        which, once = f"?s <{_TYPE}> <{classes[0]}>", ""
+    else:
+        which, once = f"{values_clause(classes)} ?s <{_TYPE}> ?x", "DISTINCT "
+    return f"{{ SELECT {once}?s WHERE {{ {which} }} LIMIT {most} }}"
+
+
+def _find_out(ontology: Ontology, iri: str, timeout: float) -> ClassSchema:
+    classes = class_and_below(ontology, iri, timeout=timeout)
+    counted = count_instances(ontology, classes, timeout=timeout)
+    if counted is not None and not counted.number:
+        return ClassSchema(iri, counted, 0)
+    *larger, smallest = _SAMPLES
+    for size in larger:
+        try:
+            return _examined(ontology, iri, classes, counted, size, timeout)
+        except QueryTimeout:
+            continue
+    return _examined(ontology, iri, classes, counted, smallest, timeout)
+
+
+def _examined(
+    ontology: Ontology,
+    iri: str,
+    classes: list[str],
+    counted: Count | None,
+    size: int,
+    timeout: float,
+) -> ClassSchema:
+    sample = _instances(classes, size)
+    found = counted or count_instances(ontology, classes, most=size, timeout=timeout)
+    if found is None:
+        raise QueryTimeout(
+            f"Finding {size} instances of <{iri}> took longer than {timeout:g} s. Ask about one of "
+            "its subclasses, or query its instances with a LIMIT."
+        )
+    examined = min(found.number, size)
+    uses, more = _uses(ontology, sample, examined, timeout)
+    _add_kinds(ontology, sample, uses, timeout)
+    properties = tuple(
+        PropertyUse(
+            predicate,
+            use.subjects,
+            use.values,
+            use.least,
+            use.most,
+            tuple(sorted(use.kinds, key=lambda kind: (-kind.values, kind[:3]))),
+            use.example,
+        )
+        for predicate, use in uses.items()
+    )
+    return ClassSchema(iri, found, examined, properties, more)
+
+
+@dataclass
+class _Use:
+    subjects: int
+    values: int
+    least: int
+    most: int
+    kinds: list[ValueKind] = field(default_factory=list)
+    example: Term | None = None
+
+
+def _uses(
+    ontology: Ontology, sample: str, examined: int, timeout: float
+) -> tuple[dict[str, _Use], bool]:
+    rows = ontology.select(
+        "SELECT ?p (COUNT(?s) AS ?have) (SUM(?each) AS ?n) (MIN(?each) AS ?low) "
+        "(MAX(?each) AS ?high) WHERE { { SELECT ?p ?s (COUNT(?o) AS ?each) WHERE { "
+        f"{sample} ?s ?p ?o FILTER(?p != <{_TYPE}>) }} GROUP BY ?p ?s }} }} "
+        "GROUP BY ?p ORDER BY DESC(?have) ?p",
+        limit=_MAX_PROPERTIES,
+        timeout=timeout,
+    )
+    uses = {}
+    for predicate, *numbers in rows.terms:
+        have, values, low, high = (int(term.value) if term else 0 for term in numbers)
+        if predicate:
+            least = low if have == examined else 0
+            uses[predicate.value] = _Use(have, values, least, high)
+    return uses, rows.truncated
+
+
+def _add_kinds(ontology: Ontology, sample: str, uses: dict[str, _Use], timeout: float) -> None:
+    query = (
+        "SELECT ?p ?sort ?type ?language (COUNT(*) AS ?n) (MIN(?o) AS ?example) WHERE { "
+        f"{sample} ?s ?p ?o FILTER(?p != <{_TYPE}>) "
+        f"OPTIONAL {{ ?o <{_TYPE}> ?class FILTER(isIRI(?class) "
+        f"&& ?class != <{OWL}NamedIndividual>) }} "
+        'BIND(IF(isLiteral(?o), "literal", IF(BOUND(?class), "class", '
+        'IF(isIRI(?o), "iri", "bnode"))) AS ?sort) '
+        'BIND(IF(isLiteral(?o), DATATYPE(?o), IF(BOUND(?class), ?class, "")) AS ?type) '
+        'BIND(IF(isLiteral(?o), LCASE(LANG(?o)), "") AS ?language) '
+        "} GROUP BY ?p ?sort ?type ?language ORDER BY ?p DESC(?n) ?sort ?type ?language"
+    )
+    for predicate, sort, type_, language, count, example in ontology.select(
+        query, limit=_MAX_KINDS, timeout=timeout
+    ).terms:
+        use = uses.get(predicate.value) if predicate else None
+        if use is None or not (sort and count):
+            continue
+        kind: ValueKind = ValueKind(
+            sort.value,  # pyright: ignore[reportArgumentType]
+            type_.value if type_ else "",
+            language.value if language else "",
+            int(count.value),
+        )
+        use.kinds.append(kind)
+        if use.example is None:
+            use.example = example
