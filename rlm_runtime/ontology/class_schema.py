@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ _MAX_COUNT = 1_000_000
 _MAX_PROPERTIES = 200
 _MAX_KINDS = 2_000
 _MAX_KEPT = 256
+_MAX_POPULATED = 100
 _TYPE = RDF + "type"
 
 
@@ -40,8 +42,9 @@ class ClassSchemas:
     def of(self, iri: str, *, limit: int, timeout: float = 10.0) -> ClassSchema:
         """Give the schema of a class.
 
-        Of a class with more than 5,000 instances that many are looked at, or 200 when even those
-        take too long.
+        Of a class with more than 5,000 instances that many are looked at, as many of each subclass
+        where there are so many, or 200 when even those take too long. They are the first that the
+        store gives, not drawn by lot.
 
         Args:
             iri: The class, in full.
@@ -73,7 +76,7 @@ def class_and_below(ontology: Ontology, iri: str, *, timeout: float) -> list[str
 
 
 def count_instances(
-    ontology: Ontology, classes: list[str], *, most: int = _MAX_COUNT, timeout: float
+    ontology: Ontology, classes: Sequence[str], *, most: int = _MAX_COUNT, timeout: float
 ) -> Count | None:
     """Count what belongs to any of some classes, up to a bound.
 
@@ -89,13 +92,18 @@ def count_instances(
     return Count(min(count, most), count <= most)
 
 
-def _instances(classes: list[str], most: int) -> str:
+def _instances(classes: Sequence[str], most: int) -> str:
     """Write a pattern for the first instances of some classes, each once, as ?s."""
-    if len(classes) == 1:
-        which, once = f"?s <{_TYPE}> <{classes[0]}>", ""
-    else:
-        which, once = f"{values_clause(classes)} ?s <{_TYPE}> ?x", "DISTINCT "
+    which = f"{values_clause(classes)} ?s <{_TYPE}> ?x"
+    once = "DISTINCT " if len(classes) > 1 else ""
     return f"{{ SELECT {once}?s WHERE {{ {which} }} LIMIT {most} }}"
+
+
+def _evenly(classes: Sequence[str], most: int) -> str:
+    """Write a pattern for instances as ?s, as many of each class; the first would hide the rest."""
+    share = max(1, most // len(classes))
+    union = " UNION ".join(_instances([iri], share) for iri in classes)
+    return f"{{ SELECT DISTINCT ?s WHERE {{ {union} }} }}"
 
 
 def _find_out(ontology: Ontology, iri: str, timeout: float) -> ClassSchema:
@@ -103,31 +111,34 @@ def _find_out(ontology: Ontology, iri: str, timeout: float) -> ClassSchema:
     counted = count_instances(ontology, classes, timeout=timeout)
     if counted is not None and not counted.number:
         return ClassSchema(iri, counted, 0)
-    *larger, smallest = _SAMPLES
-    for size in larger:
+    for size in _SAMPLES:
         try:
-            return _examined(ontology, iri, classes, counted, size, timeout)
+            if counted and counted.number <= size:
+                return _examined(ontology, iri, counted, _instances(classes, size), timeout)
+            populated = _populated(ontology, classes, timeout)
+            return _examined(
+                ontology, iri, counted or Count(0, False), _evenly(populated, size), timeout
+            )
         except QueryTimeout:
             continue
-    return _examined(ontology, iri, classes, counted, smallest, timeout)
+    raise QueryTimeout(
+        f"Looking at {_SAMPLES[-1]} instances of {ontology.compact(iri)} took longer than "
+        f"{timeout:g} s. Ask about a subclass of it, or query its instances with a LIMIT."
+    )
+
+
+def _populated(ontology: Ontology, classes: Sequence[str], timeout: float) -> list[str]:
+    query = f"SELECT ?x WHERE {{ {values_clause(classes)} FILTER EXISTS {{ ?s <{_TYPE}> ?x }} }}"
+    rows = ontology.select(query, limit=_MAX_POPULATED, timeout=timeout)
+    return [term.value for (term,) in rows.terms if term]
 
 
 def _examined(
-    ontology: Ontology,
-    iri: str,
-    classes: list[str],
-    counted: Count | None,
-    size: int,
-    timeout: float,
+    ontology: Ontology, iri: str, counted: Count, sample: str, timeout: float
 ) -> ClassSchema:
-    sample = _instances(classes, size)
-    found = counted or count_instances(ontology, classes, most=size, timeout=timeout)
-    if found is None:
-        raise QueryTimeout(
-            f"Finding {size} instances of <{iri}> took longer than {timeout:g} s. Ask about one of "
-            "its subclasses, or query its instances with a LIMIT."
-        )
-    examined = min(found.number, size)
+    query = f"SELECT (COUNT(*) AS ?n) WHERE {{ {sample} }}"
+    ((number,),) = ontology.select(query, timeout=timeout).terms
+    examined = int(number.value) if number else 0
     uses, more = _uses(ontology, sample, examined, timeout)
     _add_kinds(ontology, sample, uses, timeout)
     properties = tuple(
@@ -142,7 +153,7 @@ def _examined(
         )
         for predicate, use in uses.items()
     )
-    return ClassSchema(iri, found, examined, properties, more)
+    return ClassSchema(iri, counted, examined, properties, more)
 
 
 @dataclass

@@ -15,6 +15,7 @@ __all__ = [
     "RANGES",
     "RDF",
     "RDFS",
+    "SHACL",
     "SKOS",
     "XSD",
     "either",
@@ -25,6 +26,7 @@ RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 RDFS = "http://www.w3.org/2000/01/rdf-schema#"
 OWL = "http://www.w3.org/2002/07/owl#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
+SHACL = "http://www.w3.org/ns/shacl#"
 SKOS = "http://www.w3.org/2004/02/skos/core#"
 META = (RDF, RDFS, OWL, XSD)
 """Namespaces of the languages that schemas are written in."""

@@ -1,0 +1,347 @@
+"""Gather what RDFS, OWL and SHACL say of a class or property, for any ontology, by queries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.ontology.class_schema import class_and_below, count_instances
+from rlm_runtime.ontology.labels import values_clause
+from rlm_runtime.ontology.owl_text import NodeTexts
+from rlm_runtime.ontology.protocol import Description, Ontology, Term
+from rlm_runtime.ontology.schema import Axioms, Expression
+from rlm_runtime.ontology.vocabulary import META, OWL, RDF, RDFS, SHACL, either
+
+__all__ = ["with_axioms"]
+
+_MAX_STATEMENTS = 3_000
+_MAX_ABOVE = 100
+_MAX_RELATED = 300
+_TYPE = RDF + "type"
+_BY_LIST = tuple(OWL + name for name in ("unionOf", "intersectionOf", "oneOf"))
+_OF_CLASS = (
+    *(RDFS + "subClassOf", OWL + "equivalentClass", OWL + "disjointWith", OWL + "complementOf"),
+    *(OWL + "disjointUnionOf", OWL + "hasKey", *_BY_LIST),
+)
+_OF_PROPERTY = (
+    *(RDFS + "subPropertyOf", RDFS + "domain", RDFS + "range", OWL + "equivalentProperty"),
+    *(OWL + "inverseOf", OWL + "propertyDisjointWith", OWL + "propertyChainAxiom", _TYPE),
+)
+# What leads from a blank node of a class expression, a list or a shape to the next.
+_INNER = (
+    *(OWL + n for n in ("complementOf", "datatypeComplementOf", "someValuesFrom", "allValuesFrom")),
+    *(OWL + n for n in ("onClass", "onDataRange", "onProperty", "inverseOf", "withRestrictions")),
+    *_BY_LIST,
+    *(RDF + "first", RDF + "rest"),
+    *(SHACL + n for n in ("path", "inversePath", "alternativePath", "zeroOrMorePath")),
+    *(SHACL + n for n in ("oneOrMorePath", "zeroOrOnePath", "or", "and", "xone", "not", "in")),
+    *(SHACL + n for n in ("languageIn", "qualifiedValueShape", "property")),
+)
+_CHARACTERISTICS = {
+    **{OWL + f"{word}Property": word.lower() for word in ("Functional", "Transitive")},
+    OWL + "InverseFunctionalProperty": "inverse functional",
+    **{OWL + f"{word}Property": word.lower() for word in ("Symmetric", "Asymmetric")},
+    **{OWL + f"{word}Property": word.lower() for word in ("Reflexive", "Irreflexive")},
+    OWL + "DeprecatedProperty": "deprecated",
+}
+_NOT_IN_SPARQL = re.compile(r'[<>"{}|^`\\\x00-\x20]')
+
+
+def with_axioms(
+    ontology: Ontology, said: Description, *, limit: int, timeout: float = 10.0
+) -> Description:
+    """Add to a description what the schema says, its blank nodes written out, and counts.
+
+    Args:
+        ontology: What to ask; its ``select`` and ``compact`` are used.
+        said: The statements of an entity, and its kind.
+        limit: The most entries of each field.
+        timeout: Seconds for each of about six queries; what takes longer is left out, and
+            ``axioms.truncated`` is set.
+    """
+    if _NOT_IN_SPARQL.search(said.iri):
+        return said
+    about = _About(ontology, said, limit, timeout)
+    try:
+        about.read()
+        axioms = about.axioms()
+    except QueryTimeout:
+        axioms = Axioms(truncated=True)
+    said = replace(said, axioms=axioms, blank_values=about.blank_values())
+    return _with_counts(ontology, said, timeout) if said.kind == "class" else said
+
+
+def _with_counts(ontology: Ontology, said: Description, timeout: float) -> Description:
+    try:
+        classes = class_and_below(ontology, said.iri, timeout=timeout)
+    except QueryTimeout:
+        return said
+    direct = count_instances(ontology, [said.iri], timeout=timeout)
+    below = count_instances(ontology, classes, timeout=timeout) if len(classes) > 1 else direct
+    return replace(said, instances=direct, instances_below=below)
+
+
+class _Words(NamedTuple):
+    """The predicates that say of a class or of a property what is the same in both."""
+
+    own: tuple[str, ...]
+    above: str
+    same: str
+    apart: str
+    all_apart: str
+
+
+_WORDS = {
+    "class": _Words(
+        _OF_CLASS,
+        RDFS + "subClassOf",
+        OWL + "equivalentClass",
+        OWL + "disjointWith",
+        OWL + "AllDisjointClasses",
+    ),
+    "property": _Words(
+        _OF_PROPERTY,
+        RDFS + "subPropertyOf",
+        OWL + "equivalentProperty",
+        OWL + "propertyDisjointWith",
+        OWL + "AllDisjointProperties",
+    ),
+}
+
+
+class _About:
+    """What was read about one entity."""
+
+    def __init__(self, ontology: Ontology, said: Description, limit: int, timeout: float) -> None:
+        self._ontology = ontology
+        self._said = said
+        self._this = Term(said.iri, "iri")
+        self._limit = limit
+        self._timeout = timeout
+        self._words = _WORDS.get(said.kind or "")
+        self._statements: dict[Term, dict[str, list[Term]]] = {}
+        self._texts = NodeTexts(self._statements, ontology.compact)
+        self._above: list[Term] = []
+        self._related: dict[str, list[tuple[Term, Term]]] = {}
+        self._cut = False
+
+    def read(self) -> None:
+        """Ask for the ancestors, for the statements of all of them, and for what names them."""
+        words = self._words
+        if words:
+            path = f"<{self._this.value}> <{words.above}>+ ?x FILTER(isIRI(?x))"
+            found = self._ask(f"SELECT DISTINCT ?x WHERE {{ {path} }} ORDER BY ?x", _MAX_ABOVE)
+            self._above = [term for (term,) in found if term and term != self._this]
+        for subject, predicate, value in self._ask(self._statements_query(), _MAX_STATEMENTS):
+            if subject and predicate and value:
+                known = self._statements.setdefault(subject, {})
+                known.setdefault(predicate.value, []).append(value)
+        if words:
+            self._above = self._nearest_first(words.above)
+            for role, entity, other in self._ask(self._related_query(words), _MAX_RELATED):
+                if role and entity and other:
+                    self._related.setdefault(role.value, []).append((entity, other))
+
+    def _nearest_first(self, link: str) -> list[Term]:
+        """Order the ancestors level by level; OWL's own, which say the same of all, left out."""
+        order: dict[Term, None] = {self._this: None}
+        level = [self._this]
+        while level:
+            parents = {parent for term in level for parent in self._values(term, link)}
+            level = sorted(parents & set(self._above) - order.keys())
+            order.update(dict.fromkeys(level))
+        return [term for term in order if term != self._this and not term.value.startswith(META)]
+
+    def axioms(self) -> Axioms:
+        if self._words is None:
+            return Axioms()
+        shared = Axioms(
+            subs=self._named("below"),
+            equivalents=self._equivalents(self._words),
+            disjoint=self._disjoint(self._words),
+        )
+        read = self._of_class(shared) if self._said.kind == "class" else self._of_property(shared)
+        return replace(read, truncated=self._cut)
+
+    def blank_values(self) -> dict[str, tuple[str, ...]]:
+        found: dict[str, tuple[str, ...]] = {}
+        for predicate, values in self._statements.get(self._this, {}).items():
+            texts = [self._texts.text(value) for value in values if value.kind == "bnode"]
+            if texts:
+                found[predicate] = tuple(sorted(texts)[: self._limit])
+        return found
+
+    def _ask(self, query: str, limit: int) -> tuple[tuple[Term | None, ...], ...]:
+        rows = self._ontology.select(query, limit=limit, timeout=self._timeout)
+        self._cut |= rows.truncated
+        return rows.terms
+
+    def _statements_query(self) -> str:
+        """Write a query for what the entity, its ancestors and their blank nodes say."""
+        this, inner = f"<{self._this.value}>", f"({either(_INNER)})*"
+        parts = [
+            # All in one, since a blank node is the same only within one result of an endpoint.
+            f"BIND({this} AS ?s) {this} ?p ?o FILTER(isBlank(?o))",
+            f"{this} ?any ?b FILTER(isBlank(?b)) ?b {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
+            f"{this} ?any ?b FILTER(isBlank(?b)) ?b {inner} ?c FILTER(isBlank(?c)) ?c ?other ?d "
+            f"FILTER(isBlank(?d)) ?d {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
+        ]
+        all_ = values_clause([term.value for term in (self._this, *self._above)])
+        if self._words:
+            own = either(self._words.own)
+            said = " ".join(f"<{iri}>" for iri in self._words.own)
+            parts += [
+                f"{all_} VALUES ?p {{ {said} }} ?x ?p ?o BIND(?x AS ?s)",
+                f"{all_} ?x {own} ?b FILTER(isBlank(?b)) ?b {inner} ?s "
+                "FILTER(isBlank(?s)) ?s ?p ?o",
+            ]
+        if self._said.kind == "class":
+            shapes = f"(^<{SHACL}targetClass>)?/<{SHACL}property>+"
+            parts += [
+                f"{all_} ?s <{SHACL}targetClass> ?x . ?s ?p ?o",
+                f"{all_} VALUES ?p {{ <{SHACL}property> }} ?x ?p ?o BIND(?x AS ?s)",
+                f"{all_} ?x {shapes} ?s . ?s ?p ?o",
+                f"{all_} ?x {shapes}/{inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
+            ]
+        return f"SELECT DISTINCT ?s ?p ?o WHERE {{ {' UNION '.join(f'{{ {p} }}' for p in parts)} }}"
+
+    def _related_query(self, words: _Words) -> str:
+        """Write a query for what names the entity or, to be disjoint, an ancestor."""
+        this = values_clause([self._this.value])
+        all_ = values_clause([term.value for term in (self._this, *self._above)])
+        of_list = f"?cell <{RDF}first> ?x . ?head <{RDF}rest>* ?cell ."
+        other = f"?head <{RDF}rest>*/<{RDF}first> ?other FILTER(isIRI(?other) && ?other != ?x)"
+        parts = {
+            "below": f"{{ SELECT ?x ?other WHERE {{ {this} ?other <{words.above}> ?x "
+            f"FILTER(isIRI(?other)) }} ORDER BY ?other LIMIT {self._limit + 1} }}",
+            "same": f"{this} ?other <{words.same}> ?x",
+            "apart": f"{all_} ?other <{words.apart}> ?x",
+            "all apart": f"{all_} {of_list} ?any <{OWL}members> ?head ; "
+            f"<{_TYPE}> <{words.all_apart}> . {other}",
+            "parts": f"{all_} {of_list} ?any <{OWL}disjointUnionOf> ?head . {other}",
+            "inverse": f"{this} ?other <{OWL}inverseOf> ?x FILTER(isIRI(?other))",
+        }
+        union = " UNION ".join(
+            f'{{ {part} BIND("{role}" AS ?role) }}' for role, part in parts.items()
+        )
+        return f"SELECT DISTINCT ?role ?x ?other WHERE {{ {union} }}"
+
+    def _of_class(self, shared: Axioms) -> Axioms:
+        own = self._stated(self._this, self._words.above) if self._words else ()
+        handed_down = [
+            replaced
+            for ancestor in self._above
+            for predicate in (RDFS + "subClassOf", OWL + "equivalentClass")
+            for replaced in self._stated(ancestor, predicate)
+            if not replaced.iri
+        ]
+        return replace(
+            shared,
+            supers=self._bounded([*own, *handed_down]),
+            keys=self._each(OWL + "hasKey", lambda head: self._texts.joined(head, ", ")),
+            shapes=self._shapes(),
+        )
+
+    def _of_property(self, shared: Axioms) -> Axioms:
+        def ends(predicate: str) -> tuple[Expression, ...]:
+            lines = [self._stated(p, predicate) for p in (self._this, *self._above)]
+            return self._bounded(e for found in lines for e in found)
+
+        types = {term.value for term in self._values(self._this, _TYPE)}
+        return replace(
+            shared,
+            supers=self._bounded(self._stated(self._this, RDFS + "subPropertyOf")),
+            domains=ends(RDFS + "domain"),
+            ranges=ends(RDFS + "range"),
+            inverses=self._bounded(
+                [*self._stated(self._this, OWL + "inverseOf"), *self._named("inverse")]
+            ),
+            characteristics=tuple(word for iri, word in _CHARACTERISTICS.items() if iri in types),
+            chains=self._each(
+                OWL + "propertyChainAxiom", lambda head: self._texts.joined(head, " o ")
+            ),
+        )
+
+    def _equivalents(self, words: _Words) -> tuple[Expression, ...]:
+        found = [*self._stated(self._this, words.same), *self._named("same")]
+        if self._said.kind == "class":
+            # In these words a class is defined directly, without a node that is equivalent.
+            direct = {
+                p: v for p, v in self._statements.get(self._this, {}).items() if p in _BY_LIST
+            }
+            for predicate, values in direct.items():
+                node = Term(f"{self._this.value} {predicate}", "bnode")
+                self._statements[node] = {predicate: values}
+                found.append(Expression(self._texts.text(node)))
+            for head in self._values(self._this, OWL + "disjointUnionOf"):
+                found.append(Expression(self._texts.joined(head, " or ")))
+        return self._bounded(found)
+
+    def _disjoint(self, words: _Words) -> tuple[Expression, ...]:
+        found = []
+        for entity in (self._this, *self._above):
+            named = [
+                other
+                for role in ("apart", "all apart", "parts")
+                for of, other in self._related.get(role, ())
+                if of == entity
+            ]
+            apart = [*self._values(entity, words.apart), *named]
+            if self._said.kind == "class":
+                apart += self._values(entity, OWL + "complementOf")
+            found += self._expressions(apart, entity)
+        return self._bounded(found)
+
+    def _shapes(self) -> tuple[Expression, ...]:
+        """Write what shapes ask, those of the nearest class first.
+
+        Shapes that only derive statements by a rule ask nothing.
+        """
+        found = []
+        for target in (self._this, *self._above):
+            for shape, said in self._statements.items():
+                if shape != target and target not in said.get(SHACL + "targetClass", ()):
+                    continue
+                asked = [self._texts.shape(term) for term in said.get(SHACL + "property", ())]
+                if not asked and shape != target and SHACL + "rule" not in said:
+                    asked = [self._texts.shape(shape)]
+                named = shape if shape.kind == "iri" else target
+                source = "" if named == self._this else named.value
+                found += [Expression(text, source=source) for text in sorted(asked)]
+        return self._bounded(found)
+
+    def _values(self, subject: Term, predicate: str) -> Sequence[Term]:
+        return self._statements.get(subject, {}).get(predicate, ())
+
+    def _stated(self, subject: Term, predicate: str) -> list[Expression]:
+        return self._expressions(self._values(subject, predicate), subject)
+
+    def _named(self, role: str) -> tuple[Expression, ...]:
+        others = [other for of, other in self._related.get(role, ()) if of == self._this]
+        return self._bounded(self._expressions(others, self._this))
+
+    def _expressions(self, terms: Iterable[Term], said_by: Term) -> list[Expression]:
+        """Write terms, names before constructs, in alphabetical order, each once."""
+        source = "" if said_by == self._this else said_by.value
+        written = {
+            Expression(self._texts.text(term), term.value if term.kind == "iri" else "", source)
+            for term in terms
+            if term != self._this
+        }
+        return sorted(written, key=lambda expression: (not expression.iri, expression.text))
+
+    def _bounded(self, found: Iterable[Expression]) -> tuple[Expression, ...]:
+        """Take the first of each text, as many as the limit allows."""
+        once: dict[str, Expression] = {}
+        for expression in found:
+            once.setdefault(expression.text, expression)
+        self._cut |= len(once) > self._limit
+        return tuple(once.values())[: self._limit]
+
+    def _each(self, predicate: str, write: Callable[[Term], str]) -> tuple[str, ...]:
+        texts = sorted({write(head) for head in self._values(self._this, predicate)})
+        self._cut |= len(texts) > self._limit
+        return tuple(texts[: self._limit])
