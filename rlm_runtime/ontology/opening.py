@@ -13,6 +13,8 @@ from rlm_runtime.ontology.protocol import Ontology
 if TYPE_CHECKING:
     from rdflib import Graph
 
+    from rlm_runtime.ontology.worker import OnProgress
+
 __all__ = ["open_ontology"]
 
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
@@ -23,8 +25,13 @@ def open_ontology(
     *,
     name: str | None = None,
     format: str | None = None,
+    memory_limit: int | None = None,
+    on_progress: OnProgress | None = None,
 ) -> Ontology:
     """Open an ontology; use it as a context manager, or close it.
+
+    It is held by a worker process, which all who open the same content share, and which is killed
+    when a query takes too long or too much.
 
     Files may be Turtle, TriG, N-Triples, N-Quads, N3, RDF/XML or JSON-LD, plain or packed with
     gzip. What a file holds decides, not its name. Prefixes are kept, relative IRIs are resolved
@@ -36,6 +43,9 @@ def open_ontology(
         name: A short name; by default the name of file or folder without suffixes, or the last
             part of the graph's identifier.
         format: ``turtle``, ``xml``, ``json-ld`` and so on, if it must not be guessed.
+        memory_limit: Bytes that queries may use together, beside the data; by default
+            ``RLM_RUNTIME_QUERY_MEMORY``, else 2 GiB.
+        on_progress: Called while a file is loaded, with the bytes done and those in all, or None.
 
     Raises:
         OntologyError: The source cannot be read; names the file and, if known, line and column.
@@ -48,9 +58,7 @@ def open_ontology(
         ...     pets.select("SELECT ?x { ?x a e:Species }").rows
         [{'x': 'http://e/Cat'}]
     """
-    from rlm_runtime.ontology.loading import load_path
-    from rlm_runtime.ontology.local import LocalOntology
-    from rlm_runtime.ontology.rdf_format import bare_name, named_syntax
+    from rlm_runtime.ontology.hosting import host_graph, host_path
 
     if isinstance(source, str | Path):
         if isinstance(source, str) and _URL.match(source):
@@ -58,18 +66,13 @@ def open_ontology(
                 f"{source} is an address, and remote endpoints are not available in this version. "
                 "Fetch the data and give the path of the file."
             )
-        path = Path(source).expanduser()
-        loaded = load_path(path, named_syntax(format) if format else None)
-        made_name = path.resolve().name if path.is_dir() else bare_name(path)
-        return LocalOntology(loaded, name=name or made_name, source=str(source))
+        return host_path(
+            source, name=name, format=format, memory_limit=memory_limit, on_progress=on_progress
+        )
     # A graph can only come from an rdflib that was imported already.
     rdflib = sys.modules.get("rdflib")
     if rdflib is not None and isinstance(source, rdflib.Graph):
-        from rlm_runtime.ontology.rdflib_source import graph_name, load_graph
-
-        graph = cast("Graph", source)
-        loaded = load_graph(graph)
-        return LocalOntology(loaded, name=name or graph_name(graph), source="rdflib.Graph")
+        return host_graph(cast("Graph", source), name=name, memory_limit=memory_limit)
     if isinstance(source, Ontology):
         return source
     raise ConfigurationError(

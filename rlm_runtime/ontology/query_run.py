@@ -1,126 +1,114 @@
-"""Run one checked query against a store, within a time bound."""
+"""Run one query against a store, and stop it between two rows when that is wished."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from itertools import islice
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from pyoxigraph import (
+    BlankNode,
+    Literal,
+    NamedNode,
+    QueryBoolean,
+    QuerySolutions,
+    Store,
+    Triple,
+)
 
 from rlm_runtime.errors import QueryError, QueryTimeout
-from rlm_runtime.ontology.protocol import Rows, Term
-from rlm_runtime.ontology.query_guard import CheckedQuery
-from rlm_runtime.ontology.syntax_hints import explain_syntax_error
-
-if TYPE_CHECKING:
-    from pyoxigraph import BlankNode, Literal, NamedNode, Store, Triple
+from rlm_runtime.ontology.protocol import Term
+from rlm_runtime.ontology.vocabulary import XSD
+from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 
 __all__ = ["run_query", "to_term"]
 
 _STATEMENT = ("subject", "predicate", "object")
-_TermRow = tuple[Term | None, ...]
+_MOST_CHARACTERS = 16_000_000
+_UNBOUND = ("", "", "", "")
+_Node = NamedNode | BlankNode | Literal | Triple
 
 
-def to_term(node: NamedNode | BlankNode | Literal | Triple) -> Term:
+def to_term(node: _Node) -> Term:
     """Turn an engine's term into ours; a quoted triple becomes its text."""
-    from pyoxigraph import BlankNode, Literal, NamedNode
-
-    if isinstance(node, NamedNode):
-        return Term(node.value, "iri")
-    if isinstance(node, Literal):
-        return Term(node.value, "literal", node.datatype.value, (node.language or "").lower())
-    return Term(node.value, "bnode") if isinstance(node, BlankNode) else Term(str(node), "literal")
+    return Term(*_cell(node))  # pyright: ignore[reportArgumentType]
 
 
-def run_query(store: Store, query: CheckedQuery, *, limit: int, timeout: float) -> Rows:
-    """Run a query in a thread of its own and give its first rows.
+def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
+    """Run a query and give its first rows, within its limit and 16 million characters.
 
-    The engine cannot be stopped. After the time bound the caller is free; the thread goes on
-    until the engine gives its next row, or to its end, and its result is thrown away.
+    Args:
+        store: What is asked.
+        query: Whatever it is, it is run.
+        stopped: Says, between two rows, whether to go on.
 
     Raises:
-        QueryTimeout: It did not end within ``timeout`` seconds.
-        QueryError: The engine refused or failed.
+        SyntaxError: As the engine says it.
+        QueryTimeout: It was stopped.
+        QueryError: The engine refused or failed, or a single row is too large.
     """
-    running = _Running(store, query, limit)
-    thread = threading.Thread(target=running.run, name="rlm-query", daemon=True)
-    thread.start()
-    thread.join(min(timeout, threading.TIMEOUT_MAX))
-    if not running.done.is_set():
-        running.stop.set()
-        raise QueryTimeout(
-            f"The query took longer than {timeout:g} s and was given up; this does not mean that "
-            "there are no results. Make its patterns more specific, avoid patterns that share no "
-            "variable, or raise the time bound."
-        )
-    if running.rows is None:
-        raise running.error or QueryError("The engine broke down over the query. Simplify it.")
-    return running.rows
-
-
-class _Running:
-    """One query in its thread: the result or the error, once ``done`` is set."""
-
-    def __init__(self, store: Store, query: CheckedQuery, limit: int) -> None:
-        self.stop = threading.Event()
-        self.done = threading.Event()
-        self.error: Exception | None = None
-        self.rows: Rows | None = None
-        self._store = store
-        self._query = query
-        self._limit = limit
-
-    def run(self) -> None:
-        try:
-            self.rows = self._run()
-        except SyntaxError as error:
-            self.error = explain_syntax_error(self._query.text, str(error))
-        # The engine's own errors: a custom function, a failing cast of the whole query.
-        except (RuntimeError, ValueError, OSError) as error:
-            self.error = QueryError(f"The query failed: {error}. Change the query.")
-        except MemoryError as error:
-            self.error = QueryError(f"The query needs too much memory: {error}. Narrow it.")
-        finally:
-            self.done.set()
-
-    def _run(self) -> Rows:
-        from pyoxigraph import QueryBoolean, QuerySolutions
-
-        began = time.perf_counter()
-        result = self._store.query(self._query.text, prefixes=dict(self._query.prefixes))
-        if isinstance(result, QueryBoolean):
-            word = "true" if result else "false"
-            truth = Term(word, "literal", "http://www.w3.org/2001/XMLSchema#boolean")
-            return Rows(("ask",), ((truth,),), "ASK", duration=time.perf_counter() - began)
-        if isinstance(result, QuerySolutions):
-            columns = self._columns([variable.value for variable in result.variables])
-            rows: Iterator[_TermRow] = (
-                tuple(to_term(row[name]) if row[name] is not None else None for name in columns)
-                for row in result
-            )
-        else:
-            columns = _STATEMENT
-            # The engine itself gives each statement once.
-            rows = ((to_term(t.subject), to_term(t.predicate), to_term(t.object)) for t in result)
-        taken = list(islice(self._until_stopped(rows), self._limit + 1))
-        return Rows(
-            columns,
-            tuple(taken[: self._limit]),
-            self._query.form,
-            truncated=len(taken) > self._limit,
-            duration=time.perf_counter() - began,
-        )
-
-    def _columns(self, given: list[str]) -> tuple[str, ...]:
-        """Put the columns of ``SELECT *``, which come sorted by name, into the query's order."""
-        if not self._query.selects_all:
-            return tuple(given)
-        place = {name: i for i, name in enumerate(self._query.variables)}
-        return tuple(sorted(given, key=lambda name: place.get(name, len(place))))
-
-    def _until_stopped(self, rows: Iterator[_TermRow]) -> Iterator[_TermRow]:
+    began = time.perf_counter()
+    try:
+        columns, rows = _evaluated(store, query)
+        taken: list[str] = []
+        count = size = 0
+        truncated = False
         for row in rows:
-            if self.stop.is_set():
-                return
-            yield row
+            if stopped():
+                raise QueryTimeout("The query was stopped.")
+            cells = [_UNBOUND if node is None else _cell(node) for node in row]
+            size += sum(len(cell[0]) for cell in cells)
+            if count == query.limit or size > _MOST_CHARACTERS:
+                truncated = True
+                break
+            count += 1
+            for cell in cells:
+                taken += cell
+    except MemoryError as error:
+        raise QueryError(f"The query needs too much memory: {error}. Narrow it.") from error
+    # The engine's own errors: a custom function, a failing cast of the whole query.
+    except (RuntimeError, ValueError, OSError) as error:
+        raise QueryError(f"The query failed: {error}. Change the query.") from error
+    if truncated and not count and query.limit:
+        raise QueryError(
+            f"The first row alone holds {size:,} characters, more than {_MOST_CHARACTERS:,}. "
+            "Select less, or a part with SUBSTR."
+        )
+    return EngineRows(columns, count, taken, truncated, time.perf_counter() - began)
+
+
+def _evaluated(
+    store: Store, query: EngineQuery
+) -> tuple[tuple[str, ...], Iterable[Sequence[_Node | None]]]:
+    """Begin a query; give its columns, and its rows as they come."""
+    result: Any = store.query(query.text, prefixes=dict(query.prefixes))
+    if isinstance(result, QueryBoolean):
+        truth = Literal("true" if result else "false", datatype=NamedNode(XSD + "boolean"))
+        return ("ask",), [[truth]]
+    if not isinstance(result, QuerySolutions):
+        # The engine itself gives each statement once.
+        return _STATEMENT, ((t.subject, t.predicate, t.object) for t in result)
+    columns = tuple(variable.value for variable in result.variables)
+    if query.order is None:
+        return columns, map(tuple, result)
+    # Those of SELECT * come sorted by name.
+    place = {name: i for i, name in enumerate(query.order)}
+    ordered = tuple(sorted(columns, key=lambda name: place.get(name, len(place))))
+    return ordered, ([row[name] for name in ordered] for row in result)
+
+
+# One text for all equal ones crosses the pipe once.
+_DATATYPES: dict[str, str] = {}
+
+
+def _cell(node: _Node) -> tuple[str, str, str, str]:
+    if isinstance(node, NamedNode):
+        return node.value, "iri", "", ""
+    if isinstance(node, Literal):
+        datatype = node.datatype.value
+        if len(_DATATYPES) < 1000:
+            datatype = _DATATYPES.setdefault(datatype, datatype)
+        return node.value, "literal", datatype, (node.language or "").lower()
+    if isinstance(node, BlankNode):
+        return node.value, "bnode", "", ""
+    return str(node), "literal", "", ""

@@ -1,48 +1,49 @@
-"""Copy an rdflib graph into a store."""
+"""Write down what an rdflib graph holds, for a worker to load."""
 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from rlm_runtime.errors import OntologyError
-from rlm_runtime.ontology.loading import Loaded, merge_named_graphs
 from rlm_runtime.ontology.prefixes import USUAL_PREFIXES
 
 if TYPE_CHECKING:
     from rdflib import Graph
     from rdflib.term import Node
 
-__all__ = ["graph_name", "load_graph"]
+__all__ = ["graph_name", "statements_of"]
 
+_QUICKLY = 1
 _DEFAULT_GRAPH = "urn:x-rdflib:default"
 _UNSAFE_IN_IRI = re.compile(r'[\x00-\x20<>"{}|^`\\]')
 _UNSAFE_IN_LABEL = re.compile(r"[^A-Za-z0-9]")
 _UNSAFE_IN_TEXT = re.compile(r'["\\\x00-\x1f]')
 
 
-def load_graph(graph: Graph) -> Loaded:
-    """Copy a graph, or all graphs of a Dataset, as they are now.
+def statements_of(graph: Graph) -> tuple[bytes, dict[str, str]]:
+    """Write down a graph, or all graphs of a Dataset, as they are now.
+
+    Returns:
+        N-Quads, packed with zlib, and the graph's prefixes, the user's own first.
 
     Raises:
         OntologyError: The graph is empty, or holds N3 formulas or variables.
     """
-    from pyoxigraph import RdfFormat, Store
     from rdflib import Graph
 
-    store = Store()
-    lines = "".join(_lines(graph)).encode()
-    store.bulk_load(lines, RdfFormat.N_QUADS, lenient=True)
-    merge_named_graphs(store)
-    if not len(store):
+    packer = zlib.compressobj(_QUICKLY)
+    packed = [packer.compress(line.encode()) for line in _lines(graph)]
+    if not packed:
         raise OntologyError("The rdflib.Graph holds no triples. Fill it before opening it.")
     # rdflib binds two dozen prefixes to every graph; those of the user come first.
     usual = dict(Graph().namespaces())
     bound = {prefix: str(namespace) for prefix, namespace in graph.namespaces()}
     own = {prefix: iri for prefix, iri in bound.items() if str(usual.get(prefix)) != iri}
     rest = {prefix: iri for prefix, iri in bound.items() if prefix not in USUAL_PREFIXES}
-    return Loaded(store, {**own, **rest})
+    return b"".join([*packed, packer.flush()]), {**own, **rest}
 
 
 def graph_name(graph: Graph) -> str:

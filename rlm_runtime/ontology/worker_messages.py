@@ -1,0 +1,111 @@
+"""What a process and its workers say to each other: the values, and how they cross a pipe."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.rdf_format import Syntax
+
+__all__ = ["EngineQuery", "EngineRows", "Opening", "receive", "send"]
+
+_LENGTH = 8
+
+
+@dataclass(frozen=True)
+class Opening:
+    """What a worker shall hold, and how much it may use.
+
+    Attributes:
+        path: A file or folder; "" when ``statements`` are given.
+        syntax: Forces the syntax of files.
+        statements: N-Quads, packed with zlib.
+        prefixes: Prefixes that belong to ``statements``.
+        usual: Prefixes that are known beside those of the source.
+        memory_limit: Bytes that its queries may use beside the data.
+        load_limit: Bytes that it may use to load them.
+    """
+
+    path: str = ""
+    syntax: Syntax | None = None
+    statements: bytes = b""
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    usual: Mapping[str, str] = field(default_factory=dict)
+    memory_limit: int = 2 << 30
+    load_limit: int = 4 << 30
+
+
+class EngineQuery(NamedTuple):
+    """A query as the engine takes it; nothing checks it any more.
+
+    Attributes:
+        text: The query.
+        prefixes: Those that it uses and does not declare.
+        order: The names that its columns are to be ordered by, if the engine's order is not theirs.
+        limit: The most rows.
+    """
+
+    text: str
+    prefixes: Mapping[str, str]
+    order: tuple[str, ...] | None
+    limit: int
+
+
+class EngineRows(NamedTuple):
+    """The rows of a query in few large lists, which cross a pipe ten times as fast as terms.
+
+    Attributes:
+        columns: Their names.
+        length: How many rows there are; without columns, nothing else tells it.
+        cells: Four texts a cell, row by row: value, kind, datatype, language; an unbound cell has
+            the kind "".
+        truncated: Whether there were more.
+        duration: Seconds.
+    """
+
+    columns: tuple[str, ...]
+    length: int
+    cells: list[str]
+    truncated: bool
+    duration: float
+
+
+def send(descriptor: int, message: object) -> int:
+    """Write one message, in whole; the caller lets no other thread write meanwhile.
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        OSError: Nobody reads any more.
+    """
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    left = memoryview(len(body).to_bytes(_LENGTH, "little") + body)
+    while left:
+        left = left[os.write(descriptor, left) :]
+    return len(body)
+
+
+def receive(stream: IO[bytes]) -> Any:
+    """Read one message.
+
+    Raises:
+        EOFError: The other side is gone, perhaps in the middle of a message.
+    """
+    length = int.from_bytes(_exactly(stream, _LENGTH), "little")
+    return pickle.loads(_exactly(stream, length))
+
+
+def _exactly(stream: IO[bytes], length: int) -> bytearray:
+    read = bytearray(length)
+    left = memoryview(read)
+    while left:
+        got = stream.readinto(left)  # pyright: ignore[reportAttributeAccessIssue]
+        if not got:
+            raise EOFError
+        left = left[got:]
+    return read
