@@ -1,16 +1,26 @@
-"""Normalise names and labels for search: words, keys, local names."""
+"""Normalise names and labels for search: words, keys, parts of words, local names."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from functools import cache
 
-__all__ = ["fold", "local_name", "search_key", "stem", "whole_words", "words"]
+__all__ = ["fold", "local_name", "search_key", "stem", "unspaced_parts", "whole_words", "words"]
 
 _TOKEN = re.compile(r"[^\W_]+")
 # Boundaries inside a token: "hadPrimary", "XMLParser", "P31", "31st".
 _HUMP = re.compile(
     r"(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
+)
+# Thai to Khmer, Han, Kana, Hangul and the rare characters of the second and third planes.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u30ff\u3130-\u318f"
+    "\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
+_SCRIPT_CHANGE = re.compile(
+    f"(?<=[{_UNSPACED}])(?=[^{_UNSPACED}])|(?<=[^{_UNSPACED}])(?=[{_UNSPACED}])"
 )
 
 
@@ -24,7 +34,10 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(c for c in decomposed if not unicodedata.combining(c))
+    # Composed again, for a Korean syllable is one character, not three.
+    return unicodedata.normalize(
+        "NFC", "".join(c for c in decomposed if not unicodedata.combining(c))
+    )
 
 
 def stem(word: str) -> str:
@@ -50,13 +63,15 @@ def words(text: str) -> list[str]:
         >>> words("hadPrimarySource"), words("XML_Parser 2"), words("P31")
         (['had', 'primary', 'source'], ['xml', 'parser', '2'], ['p', '31'])
     """
+    if text.isascii():
+        return [stem(p.lower()) for token in _TOKEN.findall(text) for p in _HUMP.split(token)]
     # Compose first: a letter and its accent as two characters would be split at the accent.
-    text = text if text.isascii() else unicodedata.normalize("NFC", text)
     return [
         stem(part)
-        for token in _TOKEN.findall(text)
+        for token in _token().findall(unicodedata.normalize("NFC", text))
         for hump in _HUMP.split(token)
-        for part in _TOKEN.findall(fold(hump))
+        for script in _SCRIPT_CHANGE.split(hump)
+        for part in _token().findall(fold(script))
     ]
 
 
@@ -67,7 +82,27 @@ def whole_words(text: str) -> list[str]:
         >>> whole_words("Old McDonald")
         ['old', 'mcdonald']
     """
-    return [stem(part) for part in _TOKEN.findall(fold(text))]
+    token = _TOKEN if text.isascii() else _token()
+    return [stem(part) for part in token.findall(fold(text))]
+
+
+def unspaced_parts(word: str) -> list[str]:
+    """Give the pairs of characters of a word in a script that puts no spaces between words.
+
+    What is one word to a machine is several to a reader there; each is found by its pairs.
+
+    Returns:
+        The pairs, or the character itself when it stands alone; nothing for other scripts.
+
+    Example:
+        >>> unspaced_parts("東京大学"), unspaced_parts("京"), unspaced_parts("tokyo")
+        (['東京', '京大', '大学'], ['京'], [])
+    """
+    if word.isascii():
+        return []
+    return [
+        run[i : i + 2] for run in _UNSPACED_RUN.findall(word) for i in range(max(len(run) - 1, 1))
+    ]
 
 
 def search_key(text: str) -> str:
@@ -91,3 +126,12 @@ def local_name(iri: str) -> str:
         if part:
             return part
     return iri
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    # To re, the vowel signs of Hindi or Thai are no letters, and words would end at each of them.
+    marks = "".join(
+        c for c in map(chr, range(0x300, 0xAC00)) if unicodedata.category(c) in ("Mn", "Mc")
+    )
+    return re.compile(f"(?:[^\\W_][{re.escape(marks)}]*)+")

@@ -1,0 +1,168 @@
+"""Write the tables of a label index from a store."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlm_runtime.ontology.entities import Entity, collect_entities
+from rlm_runtime.ontology.label_schema import (
+    FIRST_WORD,
+    KEY_START,
+    KEY_START_LENGTHS,
+    SHORTEST_WORD,
+    create,
+    finish,
+)
+from rlm_runtime.ontology.label_sorting import SortedRows
+from rlm_runtime.ontology.label_words import misspellings
+from rlm_runtime.ontology.protocol import EntityKind
+from rlm_runtime.ontology.text import local_name, unspaced_parts, whole_words, words
+
+if TYPE_CHECKING:
+    import pyoxigraph
+
+__all__ = ["MAX_TEXT", "build"]
+
+MAX_TEXT = 300
+"""Characters of a text or of a query that are looked at."""
+
+_KIND_ORDER: dict[EntityKind | None, int] = {"class": 0, "property": 1, "instance": 2, None: 3}
+_MAX_WORD = 40
+_BLOCK = 1_000
+
+
+def build(
+    store: pyoxigraph.Store,
+    path: Path | None,
+    language: str,
+    on_progress: Callable[[int], None] | None,
+) -> sqlite3.Connection:
+    """Write the tables; see ``LabelIndex.build``.
+
+    Texts are numbered in the order in which equally good matches are shown, and words by length:
+    the first rows of a full-text query are the best, and nothing is sorted that is not shown.
+    """
+    folder = path.parent if path else None
+    db = create(path)
+    try:
+        texts = SortedRows(folder)
+        entities = collect_entities(store, folder, on_progress)
+        db.executemany(
+            "INSERT INTO entity VALUES (?, ?, ?, ?, ?)",
+            _entity_rows(entities, language.lower(), texts),
+        )
+        kinds = _write_texts(db, texts.drain())
+        lengths = _write_words(db)
+        meta = {"kinds": kinds, "lengths": lengths}
+        db.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [(name, json.dumps(value)) for name, value in meta.items()],
+        )
+        finish(db)
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _entity_rows(
+    entities: Iterable[Entity], language: str, texts: SortedRows
+) -> Iterator[tuple[Any, ...]]:
+    """Give the rows of the entities, and put their texts where they are sorted."""
+    order = {language: 0, "": 1}
+
+    def by_language(values: Iterable[tuple[int, str, str]]) -> list[tuple[int, int, str]]:
+        return sorted(
+            (order.get(tag, order.get(tag.split("-")[0], 2)), place, text)
+            for place, text, tag in values
+            if text.strip()
+        )
+
+    for number, entity in enumerate(entities, 1):
+        best, name = by_language(entity.texts), local_name(entity.iri)
+        foreign = {text: place == 2 for place, _, text in reversed(best)}
+        foreign.setdefault(name, False)
+        rows = []
+        for text, is_foreign in foreign.items():
+            if split := words(text[:MAX_TEXT]):
+                spaced = " ".join(split)
+                length = len(spaced) - len(split) + 1
+                place = (_KIND_ORDER[entity.kind], is_foreign, length, -entity.uses, entity.iri)
+                rows.append((*place, text, number, spaced))
+        rows.sort()
+        # A comment finds the first text of its entity.
+        comments = "\n".join(text for _, _, text in by_language(entity.comments))
+        for place, row in enumerate(rows):
+            texts.add((*row, comments if place == 0 else ""))
+        types = "\n".join(entity.types[:3]) if entity.kind == "instance" else ""
+        yield number, entity.iri, entity.kind, best[0][2] if best else name, types
+
+
+def _write_texts(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> list[int]:
+    """Number the texts; give the last number of classes, of properties and of all."""
+    kinds: Counter[int] = Counter()
+    written = 0
+    while block := list(islice(rows, _BLOCK)):
+        numbered = list(enumerate(block, written + 1))
+        written += len(block)
+        kinds.update(row[0] for row in block)
+        db.executemany(
+            "INSERT INTO text VALUES (?, ?, ?, ?)",
+            [(number, row[6], row[5], row[7]) for number, row in numbered],
+        )
+        db.executemany(
+            "INSERT INTO names(rowid, tokens) VALUES (?, ?)",
+            [(number, _name_tokens(row[5], row[7])) for number, row in numbered],
+        )
+        db.executemany(
+            "INSERT INTO comments(rowid, tokens) VALUES (?, ?)",
+            [(number, _comment_tokens(row[8])) for number, row in numbered if row[8]],
+        )
+    return [kinds[0], kinds[0] + kinds[1], written]
+
+
+def _name_tokens(text: str, spaced: str) -> str:
+    split, key = spaced.split(" "), spaced.replace(" ", "")
+    tokens = {*split, *whole_words(text[:MAX_TEXT]), FIRST_WORD + split[0]}
+    tokens.update(KEY_START + key[:n] for n in KEY_START_LENGTHS)
+    if not text.isascii():
+        for word in split:
+            for part in unspaced_parts(word):
+                tokens.update((part, *part))
+    return " ".join(tokens)
+
+
+def _comment_tokens(text: str) -> str:
+    split = set(whole_words(text))
+    if not text.isascii():
+        for word in tuple(split):
+            for part in unspaced_parts(word):
+                split.update((part, *part))
+    return " ".join(split)
+
+
+def _write_words(db: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Write the words of the names without digits; give (length, first number) of each length."""
+    db.execute(
+        "INSERT INTO word (word, texts) SELECT term, doc FROM name_words "
+        "WHERE length(term) BETWEEN ? AND ? AND term NOT GLOB ? ORDER BY length(term), term",
+        (SHORTEST_WORD, _MAX_WORD, f"*[0-9{FIRST_WORD}{KEY_START}]*"),
+    )
+    db.executemany(
+        "INSERT INTO misspelt(rowid, tokens) VALUES (?, ?)",
+        (
+            (number, " ".join(misspellings(word)))
+            for number, word in db.execute("SELECT id, word FROM word")
+        ),
+    )
+    # The spaces make the first and the last letters pieces of their own.
+    db.execute("INSERT INTO pieces(rowid, word) SELECT id, ' ' || word || ' ' FROM word")
+    return db.execute(
+        "SELECT length(word), min(id) FROM word GROUP BY length(word) ORDER BY 1"
+    ).fetchall()
