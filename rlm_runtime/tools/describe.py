@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rlm_runtime.ontology.labels import other_labels_of
 from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
-from rlm_runtime.ontology.vocabulary import DOMAINS, OR_MEMBER, OWL, RANGES, RDF, RDFS, either
-from rlm_runtime.tools.blank_nodes import blank_nodes
+from rlm_runtime.ontology.schema import Count, Expression
+from rlm_runtime.ontology.vocabulary import (
+    DOMAINS,
+    OR_MEMBER,
+    OWL,
+    RANGES,
+    RDF,
+    RDFS,
+    SHACL,
+    either,
+)
 from rlm_runtime.tools.relationships import links
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 
@@ -17,20 +26,55 @@ __all__ = ["entity_report"]
 _TYPE = RDF + "type"
 _SUBCLASS = RDFS + "subClassOf"
 _INVERSE = OWL + "inverseOf"
+_SAME = {"class": OWL + "equivalentClass", "property": OWL + "equivalentProperty"}
+_APART = {"class": OWL + "disjointWith", "property": OWL + "propertyDisjointWith"}
+_BOOLEAN = tuple(OWL + name for name in ("unionOf", "intersectionOf", "oneOf", "complementOf"))
 # Statements that are told under names of their own, by the kind of the entity.
 _TOLD_OUT = {
-    "class": frozenset({_TYPE, _SUBCLASS}),
-    "property": frozenset({_TYPE, _INVERSE, RDFS + "subPropertyOf", *DOMAINS, *RANGES}),
+    "class": frozenset(
+        {
+            *(_TYPE, _SUBCLASS, _SAME["class"], _APART["class"], *_BOOLEAN),
+            *(OWL + "disjointUnionOf", OWL + "hasKey", SHACL + "property"),
+        }
+    ),
+    "property": frozenset(
+        {
+            *(_TYPE, _INVERSE, RDFS + "subPropertyOf", *DOMAINS, *RANGES),
+            *(_SAME["property"], _APART["property"], OWL + "propertyChainAxiom"),
+        }
+    ),
 }
-# The heads of lists are blank nodes, which tell nothing.
-_FIRST = RDF + "first"
+# Their subjects are blank nodes, which tell nothing: lists, restrictions, shapes.
+_FROM_BLANK = (
+    *(RDF + "first", OWL + "onProperty", OWL + "onClass", OWL + "onDataRange"),
+    *(OWL + "someValuesFrom", OWL + "allValuesFrom", OWL + "hasValue"),
+    *(SHACL + "path", SHACL + "class"),
+)
 _TOLD_IN = {
-    "class": frozenset({_FIRST, _TYPE, _SUBCLASS, *DOMAINS, *RANGES}),
-    "property": frozenset({_FIRST, _INVERSE, RDFS + "subPropertyOf"}),
+    "class": frozenset(
+        {
+            *(*_FROM_BLANK, _TYPE, _SUBCLASS, _SAME["class"], _APART["class"]),
+            *(*DOMAINS, *RANGES, SHACL + "targetClass"),
+        }
+    ),
+    "property": frozenset(
+        {
+            *(*_FROM_BLANK, _INVERSE, RDFS + "subPropertyOf"),
+            *(_SAME["property"], _APART["property"]),
+        }
+    ),
 }
+# From a class down to the names in the constructs it is made of.
+_MADE_OF = (
+    f"({either((_SUBCLASS, _SAME['class']))}/(({either(_BOOLEAN[:2])})/rdf:rest*/rdf:first)*/"
+    f"({either([OWL + name for name in ('onProperty', 'someValuesFrom', 'allValuesFrom')])}|"
+    f"{either([OWL + name for name in ('onClass', 'hasValue')])}))|"
+    f"(sh:property/(sh:path|sh:class))"
+)
 _DEFINED_BY = RDFS + "isDefinedBy"
 _MAX_LABELS = 10
-_PREFIXES = f"PREFIX owl: <{OWL}> PREFIX rdf: <{RDF}> PREFIX rdfs: <{RDFS}> "
+_MAX_RESTRICTED = 12
+_PREFIXES = f"PREFIX owl: <{OWL}> PREFIX rdf: <{RDF}> PREFIX rdfs: <{RDFS}> PREFIX sh: <{SHACL}> "
 
 
 def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> dict[str, Any]:
@@ -45,28 +89,30 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
 
     Returns:
         ``iri``, ``kind`` and whatever applies of ``label``, ``other_labels``, ``comment``,
-        ``types``; of a class ``superclasses``, ``subclasses``, ``domain_of``, ``inherits``,
-        ``inherits_from`` (class to how many), ``range_of``, ``instances``,
-        ``instances_with_subclasses``, ``example_instances``, ``instance_predicates``; of a
-        property ``superproperties``, ``subproperties``, ``domain``, ``range``, ``inverse``,
-        ``statements``, ``examples``; ``domain_includes_of``, ``range_includes_of``,
-        ``domain_includes`` and ``range_includes`` are what schema.org's predicates of these
-        names say. Then ``properties`` and ``used_by``
+        ``types``; of a class ``superclasses`` (restrictions included), ``inherited_restrictions``
+        (superclass to texts), ``equivalent``, ``disjoint_with``, ``keys``, ``shapes`` (class or
+        shape to texts), ``subclasses``,
+        ``domain_of``, ``inherits``, ``inherits_from`` (class to how many), ``range_of``,
+        ``instances``, ``instances_with_subclasses``, ``example_instances``; of a property
+        ``characteristics``, ``superproperties``, ``subproperties``, ``domain``,
+        ``inherited_domain``, ``range``, ``inherited_range``, ``inverse``, ``chains``,
+        ``equivalent``, ``disjoint_with``, ``statements``, ``examples``;
+        ``domain_includes_of``, ``range_includes_of``, ``domain_includes`` and ``range_includes``
+        are what schema.org's predicates of these names say. Then ``in_restrictions_of`` (up to
+        twelve classes whose restrictions or shapes name it), ``properties`` and ``used_by``
         (predicate to values), ``used_by_counts`` where those are cut, ``kinds`` of the properties'
         values, ``labels`` of the entities named that have one worth telling, ``truncated`` and
-        ``note``.
+        ``note``. What is inherited ends in where it is from: ``(from ex:Vehicle)``.
     """
     said = ontology.describe(f"<{iri}>", limit=limit)
     asked = _Asked(ontology, iri, limit, timeout)
-    has_blanks = any(term.kind == "bnode" for terms in said.outgoing.values() for term in terms)
-    blanks = blank_nodes(ontology, iri, timeout) if has_blanks else {}
-    fields = _head(ontology, said, blanks)
+    fields = _head(ontology, said)
     if said.kind == "class":
-        fields |= _of_class(asked, said, blanks)
+        fields |= _of_class(asked, said)
     elif said.kind == "property":
-        fields |= _of_property(asked)
+        fields |= _of_property(asked, said)
     told_out = _TOLD_OUT.get(said.kind or "", frozenset({_TYPE}))
-    told_in = _TOLD_IN.get(said.kind or "", frozenset({_FIRST}))
+    told_in = _TOLD_IN.get(said.kind or "", frozenset(_FROM_BLANK))
     outgoing = {
         p: terms
         for p, terms in said.outgoing.items()
@@ -76,28 +122,34 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     incoming = links(ontology, iri, ("in",), not_told, limit, timeout)
     compact = ontology.compact
     fields |= {
-        "properties": {compact(p): _texts(ontology, t, blanks) for p, t in outgoing.items()},
+        "in_restrictions_of": asked.iris(f"?x {_MADE_OF} {asked.this}", limit=_MAX_RESTRICTED),
+        "properties": {
+            compact(p): _texts(ontology, t, said.blank_values.get(p, ()))
+            for p, t in outgoing.items()
+        },
         "kinds": {compact(p): column_kinds(ontology, t) for p, t in outgoing.items()},
-        "used_by": {compact(x.predicate): _texts(ontology, x.others, {}) for x in incoming},
+        "used_by": {compact(x.predicate): _texts(ontology, x.others) for x in incoming},
         "used_by_counts": {
             compact(x.predicate): x.count for x in incoming if x.count > len(x.others)
         },
     }
     told = (*outgoing.values(), said.outgoing.get(_TYPE, ()), *(x.others for x in incoming))
     named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
+    named |= {e.iri for e in (*said.axioms.supers, *said.axioms.equivalents) if e.iri}
     labels = other_labels_of(ontology, sorted(named), timeout)
     shown = sum(len(terms) for terms in said.outgoing.values())
     cut = shown < said.outgoing_count
+    more = asked.cut or said.axioms.truncated
     return {
         **{key: value for key, value in fields.items() if value not in (None, [], {})},
         "labels": {compact(iri): label for iri, label in labels.items()},
-        "truncated": cut or asked.cut or bool(fields["used_by_counts"]),
+        "truncated": cut or more or bool(fields["used_by_counts"]),
         **join_notes(
             f"Cut at limit={limit}: {shown} of {said.outgoing_count} statements from it are shown."
             if cut
             else None,
-            f"Cut at limit={limit}: there are more classes, properties or predicates."
-            if asked.cut
+            f"Cut at limit={limit}: there are more classes, properties, axioms or predicates."
+            if more
             else None,
             f"Cut at limit={limit}: used_by_counts has the full counts; see probe_relationships."
             if fields["used_by_counts"]
@@ -124,10 +176,10 @@ class _Asked:
         self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
         return rows.terms
 
-    def iris(self, pattern: str, then: str = "") -> list[str]:
+    def iris(self, pattern: str, then: str = "", limit: int | None = None) -> list[str]:
         """Give the prefixed names of all ?x, in order; ``then`` may be a LIMIT."""
         query = f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x {then}"
-        found = self.terms(query)
+        found = self.terms(query, limit)
         return [self.ontology.compact(term.value) for (term,) in found if term]
 
     def said_or_included(
@@ -155,7 +207,7 @@ class _Asked:
         return int(number.value) if number else 0
 
 
-def _head(ontology: Ontology, said: Description, blanks: Mapping[str, str]) -> dict[str, Any]:
+def _head(ontology: Ontology, said: Description) -> dict[str, Any]:
     return {
         "iri": ontology.compact(said.iri),
         "kind": said.kind or "only mentioned",
@@ -165,14 +217,14 @@ def _head(ontology: Ontology, said: Description, blanks: Mapping[str, str]) -> d
             for t in said.labels[1 : _MAX_LABELS + 1]
         ],
         "comment": cell(ontology, said.comments[0]) if said.comments else None,
-        "types": _texts(ontology, said.outgoing.get(_TYPE, ()), blanks),
+        "types": _texts(ontology, said.outgoing.get(_TYPE, ()), said.blank_values.get(_TYPE, ())),
     }
 
 
-def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> dict[str, Any]:
+def _of_class(asked: _Asked, said: Description) -> dict[str, Any]:
     this, compact = asked.this, asked.ontology.compact
-    direct = asked.count(f"?x a {this}")
-    below = asked.count(f"?x a/rdfs:subClassOf* {this}", "DISTINCT ?x")
+    axioms = said.axioms
+    direct, below = _number(said.instances), _number(said.instances_below)
     own: dict[str, list[str]] = {}
     included: dict[str, list[str]] = {}
     inherited: dict[str, list[str]] = {}
@@ -192,13 +244,14 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
             if not is_own:
                 sources.setdefault(compact(domain.value), set()).add(prop.value)
     in_range, included_in_range = asked.said_or_included("?x", RANGES, this)
-    predicates = asked.terms(
-        f"SELECT ?p (COUNT(DISTINCT ?x) AS ?n) WHERE {{ ?x a {this} ; ?p ?o "
-        "FILTER(?p != rdf:type) } GROUP BY ?p ORDER BY DESC(?n) ?p"
-    )
     return {
-        "superclasses": _texts(asked.ontology, said.outgoing.get(_SUBCLASS, ()), blanks),
-        "subclasses": asked.iris(f"?x rdfs:subClassOf {this}"),
+        "superclasses": [e.text for e in axioms.supers if not e.source],
+        "inherited_restrictions": _by_source(asked, [e for e in axioms.supers if e.source]),
+        "equivalent": _told(asked, axioms.equivalents),
+        "disjoint_with": _told(asked, axioms.disjoint),
+        "keys": list(axioms.keys),
+        "shapes": _by_source(asked, axioms.shapes),
+        "subclasses": [e.text for e in axioms.subs],
         "domain_of": {prop: _union(ranges) for prop, ranges in own.items()},
         "domain_includes_of": {prop: _union(ranges) for prop, ranges in included.items()},
         "inherits_from": {domain: len(props) for domain, props in sources.items()},
@@ -212,23 +265,26 @@ def _of_class(asked: _Asked, said: Description, blanks: Mapping[str, str]) -> di
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
         "example_instances": asked.iris(f"?x a {this}", "LIMIT 3"),
-        "instance_predicates": {compact(p.value): int(n.value) for p, n in predicates if p and n},
     }
 
 
-def _of_property(asked: _Asked) -> dict[str, Any]:
-    this = asked.this
-    domain, domain_includes = asked.said_or_included(this, DOMAINS, "?x")
-    range_, range_includes = asked.said_or_included(this, RANGES, "?x")
+def _of_property(asked: _Asked, said: Description) -> dict[str, Any]:
+    this, axioms = asked.this, said.axioms
     examples = asked.terms(f"SELECT ?s ?o WHERE {{ ?s {this} ?o }} ORDER BY ?s ?o LIMIT 3")
     return {
-        "superproperties": asked.iris(f"{this} rdfs:subPropertyOf ?x"),
-        "subproperties": asked.iris(f"?x rdfs:subPropertyOf {this}"),
-        "domain": domain,
-        "domain_includes": domain_includes,
-        "range": range_,
-        "range_includes": range_includes,
-        "inverse": asked.iris(f"{this} owl:inverseOf|^owl:inverseOf ?x"),
+        "characteristics": list(axioms.characteristics),
+        "superproperties": [e.text for e in axioms.supers],
+        "subproperties": [e.text for e in axioms.subs],
+        "domain": [e.text for e in axioms.domains if not e.source],
+        "inherited_domain": _told(asked, [e for e in axioms.domains if e.source]),
+        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x"),
+        "range": [e.text for e in axioms.ranges if not e.source],
+        "inherited_range": _told(asked, [e for e in axioms.ranges if e.source]),
+        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x"),
+        "inverse": [e.text for e in axioms.inverses],
+        "chains": list(axioms.chains),
+        "equivalent": _told(asked, axioms.equivalents),
+        "disjoint_with": _told(asked, axioms.disjoint),
         "statements": asked.count(f"?x {this} ?y"),
         "examples": [
             {"subject": cell(asked.ontology, s), "object": cell(asked.ontology, o)}
@@ -248,10 +304,28 @@ def _union(ranges: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(ranges)) or "any"
 
 
-def _texts(ontology: Ontology, terms: Iterable[Term], blanks: Mapping[str, str]) -> list[Plain]:
+def _told(asked: _Asked, expressions: Iterable[Expression]) -> list[str]:
     return [
-        blanks[term.value]
-        if term.kind == "bnode" and term.value in blanks
-        else cell(ontology, term)
-        for term in terms
+        f"{e.text} (from {asked.ontology.compact(e.source)})" if e.source else e.text
+        for e in expressions
     ]
+
+
+def _by_source(asked: _Asked, expressions: Iterable[Expression]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for expression in expressions:
+        source = f"<{expression.source}>" if expression.source else asked.this
+        found.setdefault(asked.ontology.compact(source[1:-1]), []).append(expression.text)
+    return found
+
+
+def _number(count: Count | None) -> int | str | None:
+    if count is None:
+        return None
+    return count.number if count.exact else str(count)
+
+
+def _texts(ontology: Ontology, terms: Iterable[Term], unfolded: Sequence[str] = ()) -> list[Plain]:
+    """Give terms as plain values; those of blank nodes are replaced by what is in them."""
+    named = [cell(ontology, term) for term in terms if not unfolded or term.kind != "bnode"]
+    return [*named, *unfolded]

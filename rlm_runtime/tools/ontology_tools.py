@@ -6,17 +6,21 @@ import json
 from collections.abc import Callable
 from typing import Any, get_args
 
-from rlm_runtime.ontology.protocol import EntityKind, Ontology
+from rlm_runtime.ontology.protocol import EntityKind, Ontology, Plain, Rows
 from rlm_runtime.tools.check_query import failed_check, query_report
+from rlm_runtime.tools.class_table import class_table
 from rlm_runtime.tools.describe import entity_report
 from rlm_runtime.tools.relationships import DIRECTIONS, relationship_table
+from rlm_runtime.tools.results import KeptResults, count_by, filtered, page
 from rlm_runtime.tools.values import (
     MAX_RESULT,
     MAX_ROWS,
     bounded_limit,
-    counted_table,
+    cut_note,
     join_notes,
+    longer,
     resolve,
+    tabulate,
 )
 from rlm_runtime.tools.why_empty import why_empty
 
@@ -26,6 +30,7 @@ _KINDS = ("any", *get_args(EntityKind))
 _MAX_MATCHES = 50
 _MAX_LABEL = 120
 _MAX_STATEMENTS = 200
+_FIRST_ROWS = 20
 
 
 def make_ontology_tools(
@@ -34,32 +39,43 @@ def make_ontology_tools(
     """Make the tools of one ontology, by name.
 
     They take and give plain values; IRIs are prefixed names both ways. They are bounded in rows,
-    characters and time and say when they cut.
+    characters and time and say when they cut. Long results stay here, under handles that all
+    tools of this call share.
 
     Args:
         ontology: Local or remote.
         timeout: Seconds for one query; a query that takes longer raises QueryTimeout.
 
     Returns:
-        ``search_entity``, ``describe_entity``, ``probe_relationships``, ``sparql_select`` and
-        ``check_query``. They raise ValueError for a bad argument and QueryError for a bad query
-        or an unknown name, with what to do about it.
+        ``search_entity``, ``describe_entity``, ``schema_of``, ``probe_relationships``,
+        ``sparql_select``, ``check_query``, ``result_page``, ``result_filter`` and
+        ``result_count_by``. They raise ValueError for a bad argument and QueryError for a bad
+        query or an unknown name, with what to do about it.
     """
+    results = KeptResults()
 
     def search_entity(query: str, limit: int = 10, kind: str = "any") -> dict[str, Any]:
         """Find entities by label, synonym or name, best first; kind: class, property, instance.
 
-        Rows: iri, label, kind, match (exact, prefix, words, corrected, any), matched (None: label).
+        Rows: iri, label, kind, match (exact, prefix, words, corrected, any), matched, types.
         """
         return _search_table(ontology, query, limit, kind)
 
     def describe_entity(iri: str, limit: int = 25) -> dict[str, Any]:
-        """Tell what is known of an entity: kind, label, comment, types, statements, used_by.
+        """Tell what is known of an entity: comment, types, statements, used_by.
 
-        A class: also its hierarchy, properties and instances. A property: domain, range, uses.
+        A class: also hierarchy, restrictions, properties. A property: domain, range, inverse, …
         """
         full = resolve(ontology, iri)
         return _fitting(lambda bound: entity_report(ontology, full, bound, timeout), limit)
+
+    def schema_of(class_iri: str, limit: int = 20) -> dict[str, Any]:
+        """List what instances of a class (subclasses included) really use.
+
+        Rows: property, used_by (instances), values, per_instance, kinds, example.
+        """
+        full = resolve(ontology, class_iri)
+        return _fitting(lambda bound: class_table(ontology, full, bound, timeout), limit)
 
     def probe_relationships(
         iri: str, predicate: str | None = None, direction: str = "both", limit: int = 15
@@ -80,11 +96,49 @@ def make_ontology_tools(
         )
 
     def sparql_select(query: str, limit: int = 100) -> dict[str, Any]:
-        """Run a read-only SPARQL query; prefixes are predeclared. IRIs are prefixed names.
+        """Run a read-only SPARQL query.
 
-        Gives {columns, kinds, rows, count, truncated, note}; rows are dicts, unbound is None.
+        Has it more rows than limit: also `total`, and a `handle` for result_….
         """
-        return _select_table(ontology, query, limit, timeout)
+        bound, note = bounded_limit(limit, MAX_ROWS)
+        rows = ontology.select(_query_text(query), limit=bound, timeout=timeout)
+        table = _select_table(ontology, results, query, rows, timeout)
+        empty = why_empty(ontology, query, rows)
+        return {**table, **join_notes(table.get("note"), note, empty.text if empty else None)}
+
+    def result_page(handle: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
+        """Give rows of a kept result."""
+        bound, note = bounded_limit(limit, MAX_ROWS)
+        table = page(ontology, results.get(handle), offset, bound)
+        return {**table, **join_notes(table.get("note"), note)}
+
+    def result_filter(
+        handle: str,
+        column: str,
+        contains: str | None = None,
+        equals: Plain = None,
+        at_least: Plain = None,
+        at_most: Plain = None,
+    ) -> dict[str, Any]:
+        """Keep its rows that meet all conditions as a new result."""
+        kept = results.get(handle)
+        rows, note = filtered(
+            ontology,
+            kept,
+            column,
+            contains=contains,
+            equals=equals,
+            at_least=at_least,
+            at_most=at_most,
+        )
+        table = page(ontology, results.keep(rows, complete=kept.complete), 0, _FIRST_ROWS)
+        return {**table, **join_notes(note, table.get("note"))}
+
+    def result_count_by(handle: str, column: str, limit: int = 20) -> dict[str, Any]:
+        """Count its rows by the values of a column."""
+        bound, note = bounded_limit(limit, MAX_ROWS)
+        table = count_by(ontology, results.get(handle), column, bound)
+        return {**table, **join_notes(table.get("note"), note)}
 
     def check_query(query: str, limit: int = 100) -> dict[str, Any]:
         """Check a query before SUBMIT; never raises: ok (else error), warnings (list), rows, count.
@@ -98,7 +152,11 @@ def make_ontology_tools(
             return failed_check(str(error))
         return {**report, **join_notes(report.get("note"), note)}
 
-    tools = (search_entity, describe_entity, probe_relationships, sparql_select, check_query)
+    tools = (
+        *(search_entity, describe_entity, schema_of, probe_relationships),
+        *(sparql_select, check_query),
+        *(result_page, result_filter, result_count_by),
+    )
     return {tool.__name__: tool for tool in tools}
 
 
@@ -144,12 +202,17 @@ def _query_text(query: object) -> str:
     return query
 
 
-def _select_table(ontology: Ontology, query: str, limit: int, timeout: float) -> dict[str, Any]:
-    bound, note = bounded_limit(limit, MAX_ROWS)
-    rows = ontology.select(_query_text(query), limit=bound, timeout=timeout)
-    table = counted_table(ontology, query, rows, timeout)
-    empty = why_empty(ontology, query, rows)
-    return {**table, **join_notes(table.get("note"), note, empty.text if empty else None)}
+def _select_table(
+    ontology: Ontology, results: KeptResults, query: str, rows: Rows, timeout: float
+) -> dict[str, Any]:
+    """Give the rows of a query; when not all of them are shown, keep as many as can be had."""
+    table = tabulate(ontology, rows)
+    if not rows.truncated and table["count"] == len(rows):
+        return table
+    every = longer(ontology, query, rows, timeout) if rows.truncated else rows
+    if every is None:
+        return {**table, "total": None, **join_notes(cut_note(rows), table.get("note"))}
+    return page(ontology, results.keep(every, complete=not every.truncated), 0, len(rows))
 
 
 def _fitting(make: Callable[[int], dict[str, Any]], limit: int) -> dict[str, Any]:

@@ -13,8 +13,17 @@ MAX_PRINT = 6_000
 _MAX_CELL = 160
 _MAX_LINE = 1_500
 _SHORT = 200
-_TABLE_FRAME = frozenset({"columns", "kinds", "rows", "count", "truncated", "total", "note"})
+_TABLE_FRAME = frozenset(
+    {"columns", "kinds", "rows", "count", "truncated", "total", "handle", "note"}
+)
 _CHECKED_ROWS = 10
+# Fields of a description whose texts have spaces and commas of their own.
+_EXPRESSIONS = frozenset(
+    {
+        *("superclasses", "inherited_restrictions", "equivalent", "disjoint_with", "shapes"),
+        *("domain", "inherited_domain", "range", "inherited_range", "chains", "keys"),
+    }
+)
 # Fields of a description that print as a few examples when there are more than a few.
 _BRIEF = {"inherits": 5}
 _FEW = 8
@@ -118,12 +127,13 @@ def _fields(value: Mapping[Any, Any], labels: Mapping[str, str], kinds: Mapping[
     for key, item in value.items():
         if description and (key in ("labels", "kinds") or item in (None, [], {}, False)):
             continue
+        between = "; " if description and key in _EXPRESSIONS else ", "
         if isinstance(item, dict) and any(_is_group(v) for v in item.values()):
             lines.append(f"{key}:")
             for name, inner in item.items():
                 kind = kinds.get(name, "iri")
                 of_kind = f" ({kind})" if kind != "iri" else ""
-                lines.append(f"  {name}{of_kind}: {_inline(inner, labels)}")
+                lines.append(f"  {name}{of_kind}: {_inline(inner, labels, between)}")
         elif description and key in _BRIEF and isinstance(item, dict) and len(item) > _FEW:
             first = dict(list(item.items())[: _BRIEF[key]])
             left = len(item) - len(first)
@@ -136,7 +146,7 @@ def _fields(value: Mapping[Any, Any], labels: Mapping[str, str], kinds: Mapping[
             lines += [f"{key}:", f"  {' | '.join(columns)}"]
             lines += [f"  {_row(row, columns)}" for row in item]
         else:
-            lines.append(f"{key}: {_inline(item, labels)}")
+            lines.append(f"{key}: {_inline(item, labels, between)}")
     return _bounded([], lines)
 
 
@@ -148,12 +158,12 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… [+{len(text) - longest} chars]"
 
 
-def _inline(value: object, labels: Mapping[str, str] | None = None) -> str:
+def _inline(value: object, labels: Mapping[str, str] | None = None, between: str = ", ") -> str:
     """Write a value on one line of bounded length."""
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
-        return _joined(", ", [_inline(item, labels) for item in value])
+        return _joined(between, [_inline(item, labels) for item in value])
     if isinstance(value, dict):
         pairs = [
             f"{key}{' ->' if isinstance(item, str) else ''} {_inline(item, labels)}"

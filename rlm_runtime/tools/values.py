@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from rlm_runtime.errors import QueryError, QueryTimeout
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.protocol import Ontology, Plain, Rows, Term
 from rlm_runtime.ontology.terms import in_sparql, kind_of
 
@@ -19,7 +19,9 @@ __all__ = [
     "cell",
     "column_kinds",
     "counted_table",
+    "cut_note",
     "join_notes",
+    "longer",
     "occurs",
     "resolve",
     "suggestions",
@@ -36,7 +38,7 @@ MAX_ROWS = 1_000
 """Rows of one result."""
 
 MAX_COUNT = 10_000
-"""Rows that are counted when a result is cut."""
+"""Rows that are fetched, to be counted and kept, when a result is cut."""
 
 
 def cell(ontology: Ontology, term: Term | None) -> Plain:
@@ -66,8 +68,17 @@ def join_notes(*notes: str | None) -> dict[str, str]:
     return {"note": text} if text else {}
 
 
-def tabulate(ontology: Ontology, rows: Rows) -> dict[str, Any]:
+def tabulate(
+    ontology: Ontology,
+    rows: Rows,
+    advice: str = "select fewer columns or page with ORDER BY and OFFSET",
+) -> dict[str, Any]:
     """Give the rows as a table of plain values, cut between rows at MAX_RESULT characters.
+
+    Args:
+        ontology: What gave them.
+        rows: The rows.
+        advice: How to get those that are cut off.
 
     Returns:
         ``{"columns", "kinds", "rows", "count", "truncated"}``, and ``note`` when texts or rows
@@ -96,8 +107,7 @@ def tabulate(ontology: Ontology, rows: Rows) -> dict[str, Any]:
         "count": len(table),
         "truncated": rows.truncated or cut,
         **join_notes(
-            f"Cut at {MAX_RESULT} characters: {len(table)} of {len(rows.terms)} rows; "
-            "select fewer columns or page with ORDER BY and OFFSET."
+            f"Cut at {MAX_RESULT} characters: {len(table)} of {len(rows.terms)} rows; {advice}."
             if cut
             else None,
             f"Texts cut at {MAX_CELL} characters; SUBSTR(?x, {MAX_CELL + 1}, {MAX_CELL}) gives "
@@ -123,12 +133,39 @@ def counted_table(ontology: Ontology, query: str, rows: Rows, timeout: float) ->
     table = tabulate(ontology, rows)
     if not rows.truncated:
         return table
-    table["total"] = _count_rows(ontology, query, timeout)
-    more = (
+    every = longer(ontology, query, rows, timeout)
+    table["total"] = None if every is None or every.truncated else len(every)
+    return {**table, **join_notes(cut_note(rows), table.get("note"))}
+
+
+def longer(ontology: Ontology, query: str, rows: Rows, timeout: float) -> Rows | None:
+    """Run a query again that was cut, for up to MAX_COUNT rows.
+
+    Args:
+        ontology: What was asked.
+        query: What gave the rows.
+        rows: What it gave, in ``rows.duration`` seconds.
+        timeout: Seconds for both runs together.
+
+    Returns:
+        The rows; None when that many cannot be had, or not in time.
+    """
+    left = timeout - rows.duration
+    if left <= rows.duration:
+        return None
+    try:
+        return ontology.select(query, limit=MAX_COUNT, timeout=left)
+    except QueryError:
+        # The few rows there are tell more than an error would.
+        return None
+
+
+def cut_note(rows: Rows) -> str:
+    """Say how to get more of a query's rows."""
+    return (
         f"Cut at limit={len(rows)}: raise it (at most {MAX_ROWS}), or count, group or filter in "
         "SPARQL."
     )
-    return {**table, **join_notes(more, table.get("note"))}
 
 
 def bounded_limit(limit: int, maximum: int) -> tuple[int, str | None]:
@@ -183,12 +220,3 @@ def occurs(ontology: Ontology, iri: str, *, timeout: float = 10.0) -> bool:
         if ontology.select(f"ASK {{ {pattern} }}", timeout=timeout).rows[0]["ask"]:
             return True
     return False
-
-
-def _count_rows(ontology: Ontology, query: str, timeout: float) -> int | None:
-    """Count the rows of a query up to MAX_COUNT; None when there are more or it takes too long."""
-    try:
-        rows = ontology.select(query, limit=MAX_COUNT, timeout=timeout)
-    except QueryTimeout:
-        return None
-    return None if rows.truncated else len(rows)

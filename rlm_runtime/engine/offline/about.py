@@ -172,7 +172,8 @@ def _properties(x: Found, known: Mapping[str, str], v: Vocabulary) -> Listing:
     if x.kind != "class":
         return Listing(f"{x.iri} ?entity ?value .", f"{x.shown} is described by", *_PROPERTIES)
     declared = any(key.startswith(("domain", "inherits")) for key in known)
-    if "instance_predicates" in known and not declared:
+    instances = known.get("instances_with_subclasses", known.get("instances", "0"))
+    if instances != "0" and not declared:
         pattern = f"?s a/rdfs:subClassOf* {x.iri} ; ?entity ?value .\n  FILTER(?entity != rdf:type)"
         return Listing(pattern, f"The instances of {x.shown} use", *_PROPERTIES)
     pattern = f"{x.iri} rdfs:subClassOf* ?class .\n  ?entity {v.ends('domain')} ?class ."
