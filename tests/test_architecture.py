@@ -34,7 +34,7 @@ HOMES = {
     "mlflow": ("logging/mlflow_",),
     "pyoxigraph": ("ontology/",),
     "rdflib": ("ontology/",),
-    "SPARQLWrapper": ("ontology/remote.py",),
+    "SPARQLWrapper": ("ontology/remote",),
     "pydantic_monty": ("interpreter/monty",),
     "typer": ("cli/",),
     "rich": ("cli/",),

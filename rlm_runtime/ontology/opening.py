@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.ontology.protocol import Ontology
+from rlm_runtime.ontology.remote_options import EndpointOptions
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -27,10 +28,12 @@ def open_ontology(
     format: str | None = None,
     memory_limit: int | None = None,
     on_progress: OnProgress | None = None,
+    **endpoint: Unpack[EndpointOptions],
 ) -> Ontology:
     """Open an ontology; use it as a context manager, or close it.
 
-    It is held by a worker process, which all who open the same content share, and which is killed
+    A SPARQL endpoint is asked over HTTP, and not before the first question. Anything else is held
+    by a worker process, which all who open the same content share, and which is killed
     when a query takes too long or too much.
 
     Files may be Turtle, TriG, N-Triples, N-Quads, N3, RDF/XML or JSON-LD, plain or packed with
@@ -38,7 +41,8 @@ def open_ontology(
     against the file's own, and slightly wrong IRIs are let in.
 
     Args:
-        source: The path of a file or of a folder of files; an ``rdflib.Graph`` or ``Dataset``,
+        source: The path of a file or of a folder of files; the http or https address of a SPARQL
+            endpoint; an ``rdflib.Graph`` or ``Dataset``,
             which is copied as it is now; or an Ontology, which is given back as it is.
         name: A short name; by default the name of file or folder without suffixes, or the last
             part of the graph's identifier.
@@ -46,10 +50,13 @@ def open_ontology(
         memory_limit: Bytes that queries may use together, beside the data; by default
             ``RLM_RUNTIME_QUERY_MEMORY``, else 2 GiB.
         on_progress: Called while a file is loaded, with the bytes done and those in all, or None.
+        **endpoint: For an address only: ``auth``, ``token``, ``headers``, ``allow_private``,
+            ``default_graph``, ``named_graph``, ``prefixes``, ``federation``, ``search_query``;
+            see ``RemoteOntology``.
 
     Raises:
         OntologyError: The source cannot be read; names the file and, if known, line and column.
-        ConfigurationError: It is an address, or ``format`` is unknown.
+        ConfigurationError: The address or an option cannot work, or ``format`` is unknown.
 
     Example:
         >>> import rdflib
@@ -60,12 +67,16 @@ def open_ontology(
     """
     from rlm_runtime.ontology.hosting import host_graph, host_path
 
+    if isinstance(source, str) and _URL.match(source):
+        from rlm_runtime.ontology.remote import RemoteOntology
+
+        return RemoteOntology(source, name=name, **endpoint)
+    if endpoint:
+        raise ConfigurationError(
+            f"{', '.join(f'{option}=' for option in endpoint)} can be given for the address of an "
+            "endpoint only. Leave it out."
+        )
     if isinstance(source, str | Path):
-        if isinstance(source, str) and _URL.match(source):
-            raise ConfigurationError(
-                f"{source} is an address, and remote endpoints are not available in this version. "
-                "Fetch the data and give the path of the file."
-            )
         return host_path(
             source, name=name, format=format, memory_limit=memory_limit, on_progress=on_progress
         )

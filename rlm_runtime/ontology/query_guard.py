@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -57,7 +57,10 @@ class CheckedQuery:
 
 
 def check_query(
-    text: str, prefixes: Mapping[str, str], has_graph: Callable[[str], bool]
+    text: str,
+    prefixes: Mapping[str, str],
+    has_graph: Callable[[str], bool],
+    services: Collection[str] = (),
 ) -> CheckedQuery:
     """Check that a query only reads, and reads nothing but the ontology.
 
@@ -71,6 +74,7 @@ def check_query(
         text: The query.
         prefixes: Prefix to namespace, for prefixes that the query does not declare.
         has_graph: Says whether a graph, by its IRI in full, is part of the ontology.
+        services: The endpoints that SERVICE may name, by their IRIs in full.
 
     Raises:
         QueryRejected: An update form, SERVICE, a foreign graph in FROM, or too deep or too long.
@@ -89,12 +93,12 @@ def check_query(
     broken: QueryError | None = None
     if resolved != text:
         try:
-            _Check(resolved, prefixes, has_graph).run()
+            _Check(resolved, prefixes, has_graph, services).run()
         except QueryRejected:
             raise
         except QueryError as error:
             broken = error
-    checked = _Check(text, prefixes, has_graph).run()
+    checked = _Check(text, prefixes, has_graph, services).run()
     if broken is not None:
         raise QueryRejected(
             "The code point escapes of the query change its structure. "
@@ -153,12 +157,17 @@ class _Check:
     """One walk over the tokens of one query."""
 
     def __init__(
-        self, text: str, prefixes: Mapping[str, str], has_graph: Callable[[str], bool]
+        self,
+        text: str,
+        prefixes: Mapping[str, str],
+        has_graph: Callable[[str], bool],
+        services: Collection[str],
     ) -> None:
         self.text = text
         self.tokens = tokens(text)
         self.known = prefixes
         self.has_graph = has_graph
+        self.services = services
         self.declared: dict[str, str] = {}
         self._start = 0
         self.base: str | None = None
@@ -177,7 +186,10 @@ class _Check:
             size.add(token)
             if kind == "word":
                 word = text.upper()
-                self._refuse_words(token, word)
+                if word == "SERVICE" and self.services:
+                    self._service(i)
+                else:
+                    self._refuse_words(token, word)
                 if word == "FROM":
                     self._dataset(i)
             elif kind == "var":
@@ -308,6 +320,16 @@ class _Check:
             raise self.rejected(
                 graph, f"the ontology has no graph <{iri}>; leave FROM out to ask all of it"
             )
+
+    def _service(self, i: int) -> None:
+        """Check the endpoint after SERVICE or SERVICE SILENT."""
+        rest = self.tokens[i + 1 : i + 3]
+        if rest and rest[0].text.upper() == "SILENT":
+            rest = rest[1:]
+        # An IRI written out, so that no two readers can take it for two endpoints.
+        if not rest or rest[0].kind != "iri" or rest[0].text[1:-1] not in self.services:
+            named = ", ".join(f"<{iri}>" for iri in sorted(self.services))
+            raise self.rejected(self.tokens[i], f"SERVICE may name no other endpoint than {named}")
 
     def rejected(self, token: Token, reason: str) -> QueryRejected:
         line, column = position(self.text, token.start)

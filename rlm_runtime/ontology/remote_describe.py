@@ -1,0 +1,125 @@
+"""Describe an entity of an endpoint by a few bounded queries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Literal
+
+from rlm_runtime.ontology.describing import shares
+from rlm_runtime.ontology.owl_axioms import with_axioms
+from rlm_runtime.ontology.protocol import Description, Term
+from rlm_runtime.ontology.remote_errors import Deadline
+from rlm_runtime.ontology.remote_kinds import look_at
+from rlm_runtime.ontology.vocabulary import (
+    COMMENT_PREDICATES,
+    DOMAINS,
+    NAME_PREDICATES,
+    RANGES,
+    RDF,
+    RDFS,
+    language_place,
+)
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.remote import RemoteOntology
+
+__all__ = ["describe_remote"]
+
+_MAX_COUNTED = 100_000
+_MAX_PREDICATES = 60
+_MAX_TEXTS = 200
+_FIRST = (RDF + "type", RDFS + "subClassOf", RDFS + "subPropertyOf", *DOMAINS, *RANGES)
+_KINDS = ("iri", "literal", "bnode")
+
+
+def describe_remote(
+    remote: RemoteOntology, iri: str, *, limit: int, deadline: Deadline
+) -> Description:
+    """Describe an entity that occurs.
+
+    Counts stop at 100,000 statements in each direction.
+
+    Args:
+        remote: What to ask.
+        iri: In full.
+        limit: The most statements to give in each direction.
+        deadline: Of all of it; what a schema says of the entity may take some seconds more.
+
+    Raises:
+        TimeoutError: The deadline passed.
+    """
+    seen = look_at(remote, [iri], deadline)[iri]
+    texts = _texts(remote, iri, deadline)
+    outgoing, outgoing_count = _sampled(remote, iri, "out", limit, deadline)
+    incoming, incoming_count = _sampled(remote, iri, "in", limit, deadline)
+    said = Description(
+        iri,
+        None if seen.mentioned else seen.kind,
+        labels=_preferred(texts, NAME_PREDICATES),
+        comments=_preferred(texts, COMMENT_PREDICATES),
+        outgoing=outgoing,
+        incoming=incoming,
+        outgoing_count=outgoing_count,
+        incoming_count=incoming_count,
+        truncated=max(outgoing_count, incoming_count) > limit,
+    )
+    return with_axioms(remote, said, limit=limit, timeout=min(5.0, deadline.left()))
+
+
+def _texts(remote: RemoteOntology, iri: str, deadline: Deadline) -> list[tuple[str, Term]]:
+    which = " ".join(f"<{each}>" for each in (*NAME_PREDICATES, *COMMENT_PREDICATES))
+    query = f"SELECT ?p ?o WHERE {{ VALUES ?p {{ {which} }} <{iri}> ?p ?o FILTER(isLiteral(?o)) }}"
+    rows = remote.ask_text(query, _MAX_TEXTS, deadline)
+    return [(predicate.value, text) for predicate, text in rows.terms if predicate and text]
+
+
+def _preferred(texts: Iterable[tuple[str, Term]], predicates: tuple[str, ...]) -> tuple[Term, ...]:
+    """Order texts by language, then by predicate, each text once."""
+    found = sorted(
+        (language_place(text.language), text.language, predicates.index(predicate), text)
+        for predicate, text in texts
+        if predicate in predicates
+    )
+    return tuple(dict.fromkeys(text for *_, text in found))
+
+
+def _sampled(
+    remote: RemoteOntology, iri: str, side: Literal["out", "in"], limit: int, deadline: Deadline
+) -> tuple[dict[str, tuple[Term, ...]], int]:
+    """Count the statements of one direction by predicate, and give some of each."""
+    pattern = f"<{iri}> ?p ?other" if side == "out" else f"?other ?p <{iri}>"
+    if side == "out":
+        told = " ".join(f"<{each}>," for each in (*NAME_PREDICATES, *COMMENT_PREDICATES))[:-1]
+        pattern += f" FILTER(!(isLiteral(?other) && ?p IN ({told})))"
+    counted = f"{{ SELECT ?p WHERE {{ {pattern} }} LIMIT {_MAX_COUNTED} }}"
+    rows = remote.ask_text(
+        f"SELECT ?p (COUNT(*) AS ?n) WHERE {{ {counted} }} GROUP BY ?p ORDER BY DESC(?n) ?p",
+        1000,
+        deadline,
+    )
+    counts = {p.value: int(n.value) for p, n in rows.terms if p and n}
+    first = sorted(counts, key=_place)[:_MAX_PREDICATES]
+    dealt = dict(zip(first, shares([counts[p] for p in first], limit), strict=True))
+    wanted = {predicate: share for predicate, share in dealt.items() if share}
+    if not wanted:
+        return {}, sum(counts.values())
+    samples = " UNION ".join(
+        f"{{ SELECT (<{predicate}> AS ?p) ?other WHERE {{ "
+        f"{pattern.replace('?p', f'<{predicate}>')} }} LIMIT {share} }}"
+        for predicate, share in wanted.items()
+    )
+    rows = remote.ask_text(f"SELECT ?p ?other WHERE {{ {samples} }}", limit, deadline)
+    found: dict[str, list[Term]] = {predicate: [] for predicate in wanted}
+    for predicate, other in rows.terms:
+        if predicate and other and predicate.value in found:
+            found[predicate.value].append(other)
+    given = {p: tuple(sorted(terms, key=_term_place)) for p, terms in found.items() if terms}
+    return given, sum(counts.values())
+
+
+def _place(predicate: str) -> tuple[int, str]:
+    return (_FIRST.index(predicate) if predicate in _FIRST else len(_FIRST)), predicate
+
+
+def _term_place(term: Term) -> tuple[object, ...]:
+    return _KINDS.index(term.kind), language_place(term.language), *term

@@ -1,0 +1,62 @@
+"""What was found out about endpoints, kept for a while so that the next run need not ask."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.remote_fulltext import FullText
+    from rlm_runtime.ontology.sense_card import SenseCard
+
+__all__ = ["Known", "known_of"]
+
+_SECONDS = 600.0
+_MOST = 64
+
+_known: dict[Hashable, Known] = {}
+_lock = threading.Lock()
+
+
+@dataclass
+class Known:
+    """What is known of one endpoint, with one login and choice of graphs.
+
+    Attributes:
+        until: When it is too old, on the monotonic clock.
+        prefixes: Those that the data declare.
+        asked_for_prefixes: Whether they were asked for.
+        always_post: Whether it takes no GET, or no long ones.
+        label_predicates: Label predicates that are in use, the best first; None when not asked.
+        full_text: Its way of full-text search; None when it has none that is known.
+        asked_for_full_text: Whether it was looked for.
+        cards: Sense cards by their greatest length.
+    """
+
+    until: float = field(default_factory=lambda: time.monotonic() + _SECONDS)
+    prefixes: Mapping[str, str] = field(default_factory=dict)
+    asked_for_prefixes: bool = False
+    always_post: bool = False
+    label_predicates: tuple[str, ...] | None = None
+    full_text: FullText | None = None
+    asked_for_full_text: bool = False
+    cards: dict[int, SenseCard] = field(default_factory=dict)
+
+
+def known_of(key: Hashable) -> Known:
+    """Give what is known of an endpoint, shared by all who ask with the same key.
+
+    Example:
+        >>> known_of("https://e.org/sparql") is known_of("https://e.org/sparql")
+        True
+    """
+    with _lock:
+        found = _known.get(key)
+        if found is None or found.until < time.monotonic():
+            if len(_known) >= _MOST:
+                _known.clear()
+            found = _known[key] = Known()
+        return found

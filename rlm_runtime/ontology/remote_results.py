@@ -1,0 +1,252 @@
+"""Read the answer of an endpoint: rows or statements, streamed and cut at the limit."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from rlm_runtime.errors import QueryError, QueryTimeout
+from rlm_runtime.ontology.protocol import Rows, Term
+from rlm_runtime.ontology.query_guard import CheckedQuery
+from rlm_runtime.ontology.remote_errors import EndpointFailed, told
+from rlm_runtime.ontology.remote_http import Answer
+
+if TYPE_CHECKING:
+    from pyoxigraph import QueryResultsFormat, QuerySolutions, RdfFormat
+
+__all__ = ["read_rows"]
+
+_TermRow = tuple[Term | None, ...]
+
+_STATEMENT = ("subject", "predicate", "object")
+_XSD_BOOLEAN = "http://www.w3.org/2001/XMLSchema#boolean"
+_LANG_STRING = "http://www.w3.org/1999/02/22-rdf-syntax-ns#langString"
+_XSD_STRING = "http://www.w3.org/2001/XMLSchema#string"
+# Nested Turtle takes its parser some hundred bytes of memory for each byte.
+_MAX_NESTED = 2**20
+# What a value that the strict parser refuses may cost to read again.
+_MAX_AGAIN = 8 * 2**20
+
+
+def read_rows(answer: Answer, query: CheckedQuery, limit: int, name: str) -> Rows:
+    """Read the answer to a query, up to the limit.
+
+    Args:
+        answer: A success, its body unread.
+        query: What was asked.
+        limit: The most rows.
+        name: The endpoint, for errors.
+
+    Raises:
+        QueryError: It is no answer to such a query, broken, or too large.
+        QueryTimeout: The endpoint says that it gave up on the way.
+        EndpointFailed: It is no SPARQL at all.
+    """
+    began = time.perf_counter()
+    if answer.status == 206 or answer.headers.get("X-SQL-State"):
+        raise QueryTimeout(
+            f"The endpoint {name} stopped at a time limit of its own and sent a part of the "
+            "results only, which would be wrong without notice. Make the patterns more specific, "
+            "add a LIMIT, or ask for less at once."
+        )
+    try:
+        if query.form in ("CONSTRUCT", "DESCRIBE"):
+            columns, rows = _STATEMENT, _statements(answer, name)
+            taken = list(islice(_distinct(rows), limit + 1))
+        else:
+            columns, rows = _solutions(answer, query, name)
+            taken = list(islice(rows, limit + 1))
+    except SyntaxError as error:
+        raise _broken(name, str(error)) from error
+    except MemoryError as error:
+        raise QueryError(
+            f"The answer of the endpoint {name} holds a text too long to be read ({error}). "
+            "Leave long texts out, as with STRLEN in a FILTER."
+        ) from error
+    return Rows(
+        columns,
+        tuple(taken[:limit]),
+        query.form,
+        truncated=len(taken) > limit or _was_cut(answer, len(taken)),
+        duration=time.perf_counter() - began,
+    )
+
+
+def _distinct(rows: Iterator[_TermRow]) -> Iterator[_TermRow]:
+    seen: set[_TermRow] = set()
+    for row in rows:
+        if row not in seen:
+            seen.add(row)
+            yield row
+
+
+def _was_cut(answer: Answer, count: int) -> bool:
+    """Say whether the endpoint cut the rows at a limit of its own, as Virtuoso does."""
+    most = answer.headers.get("X-SPARQL-MaxRows", "")
+    return most.strip().isdecimal() and count >= int(most.strip()[:12])
+
+
+def _broken(name: str, reason: str) -> QueryError:
+    return QueryError(
+        f"The answer of the endpoint {name} broke off or is malformed ({told(reason)}). It may "
+        "have met a limit of its own on the way: make the query more specific, or try again."
+    )
+
+
+def _solutions(
+    answer: Answer, query: CheckedQuery, name: str
+) -> tuple[tuple[str, ...], Iterator[_TermRow]]:
+    from pyoxigraph import QueryBoolean, parse_query_results
+
+    source = _Remembered(answer)
+    result = parse_query_results(cast(IO[bytes], source), _results_format(answer, name))
+    if isinstance(result, QueryBoolean) != (query.form == "ASK"):
+        raise QueryError(
+            f"The endpoint {name} answered the {query.form} with results of another form. "
+            "Try the query again, or another one."
+        )
+    if isinstance(result, QueryBoolean):
+        word = "true" if result else "false"
+        return ("ask",), iter([(Term(word, "literal", _XSD_BOOLEAN),)])
+    columns = tuple(variable.value for variable in result.variables)
+    return columns, _rows(result, columns, source)
+
+
+def _rows(
+    result: QuerySolutions, columns: tuple[str, ...], source: _Remembered
+) -> Iterator[_TermRow]:
+    from rlm_runtime.ontology.query_run import to_term
+
+    given, places = 0, range(len(columns))
+    try:
+        for row in result:
+            yield tuple(to_term(row[i]) if row[i] is not None else None for i in places)
+            given += 1
+    except SyntaxError as error:
+        # Some endpoints write IRIs, language tags and blank nodes as no standard allows.
+        if not str(error).startswith("Invalid ") or not source.is_json:
+            raise
+        yield from islice(_tolerant(source.whole(), columns), given, None)
+
+
+class _Remembered:
+    """The body as the parser reads it; it remembers JSON, as long as that is short."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._body = answer.body
+        self._read: list[bytes] = []
+        self._size = 0
+        self.is_json = answer.body.first().startswith(b"{")
+
+    def read(self, size: int = -1) -> bytes:
+        piece = self._body.read(size)
+        self._size += len(piece)
+        if self._size <= _MAX_AGAIN:
+            self._read.append(piece)
+        else:
+            self._read.clear()
+        return piece
+
+    def whole(self) -> bytes:
+        """Give all of the body, what was read before included."""
+        self._body.limit = min(self._body.limit, _MAX_AGAIN)
+        while self.read(65_536):
+            continue
+        if self._size > _MAX_AGAIN:
+            raise SyntaxError(f"a value is not valid, and it is longer than {_MAX_AGAIN} bytes")
+        return b"".join(self._read)
+
+
+def _tolerant(text: bytes, columns: tuple[str, ...]) -> Iterator[_TermRow]:
+    """Read the rows of SPARQL JSON, whatever its values look like."""
+    try:
+        bindings = json.loads(text)["results"]["bindings"]
+        for binding in bindings:
+            yield tuple(_tolerant_term(binding.get(column)) for column in columns)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise SyntaxError(f"{type(error).__name__} in the results") from error
+
+
+def _tolerant_term(cell: dict[str, Any] | None) -> Term | None:
+    if cell is None:
+        return None
+    value, kind = str(cell["value"]), cell["type"]
+    if kind == "uri":
+        # Virtuoso's blank nodes come as IRIs as well.
+        return Term(value, "bnode" if value.startswith("nodeID:") else "iri")
+    if kind == "bnode":
+        return Term(value.removeprefix("nodeID://"), "bnode")
+    language = str(cell.get("xml:lang") or "").lower()
+    datatype = str(cell.get("datatype") or (_LANG_STRING if language else _XSD_STRING))
+    return Term(value, "literal", datatype, language)
+
+
+def _statements(answer: Answer, name: str) -> Iterator[_TermRow]:
+    from pyoxigraph import RdfFormat, parse
+
+    from rlm_runtime.ontology.query_run import to_term
+
+    format = _graph_format(answer, name)
+    if format not in (RdfFormat.N_TRIPLES, RdfFormat.N_QUADS):
+        answer.body.limit = min(answer.body.limit, _MAX_NESTED)
+    quads: Iterable[Any] = parse(
+        cast(IO[bytes], answer.body),
+        format,
+        base_iri=answer.place.url.partition("?")[0],
+        lenient=True,
+    )
+    for quad in quads:
+        yield to_term(quad.subject), to_term(quad.predicate), to_term(quad.object)
+
+
+def _results_format(answer: Answer, name: str) -> QueryResultsFormat:
+    from pyoxigraph import QueryResultsFormat
+
+    sent = _media_type(answer)
+    first = answer.body.first()
+    if not _looks_like_page(first) and not sent.startswith(("text/csv", "text/tab")):
+        # What it holds decides: many endpoints call their results application/xml or text/plain.
+        if first.startswith(b"{"):
+            return QueryResultsFormat.JSON
+        if first.startswith((b"<?xml", b"<sparql", b"\xef\xbb\xbf<")):
+            return QueryResultsFormat.XML
+    raise _no_sparql(answer, name, sent, "results as JSON or XML")
+
+
+def _graph_format(answer: Answer, name: str) -> RdfFormat:
+    from pyoxigraph import RdfFormat
+
+    sent = _media_type(answer)
+    first = answer.body.first()
+    if not _looks_like_page(first):
+        plain = {"text/plain": RdfFormat.N_TRIPLES, "application/xml": RdfFormat.RDF_XML}
+        known = plain.get(sent) or RdfFormat.from_media_type(sent)
+        # JSON-LD is not asked for: it is read whole, and may name contexts elsewhere.
+        if known is not None and known != RdfFormat.JSON_LD:
+            return known
+    raise _no_sparql(answer, name, sent, "a graph as N-Triples, Turtle or RDF/XML")
+
+
+def _media_type(answer: Answer) -> str:
+    return (answer.headers.get("Content-Type") or "").partition(";")[0].strip().lower()
+
+
+def _looks_like_page(first: bytes) -> bool:
+    return (
+        re.match(rb"(?i)(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", first) is not None
+    )
+
+
+def _no_sparql(answer: Answer, name: str, sent: str, wanted: str) -> EndpointFailed:
+    head = answer.body.head().decode("utf-8", "replace")
+    title = re.search(r"(?is)<title[^>]*>(.*?)</title", head)
+    shown = told(title[1] if title else head[:600])
+    return EndpointFailed(
+        f"The endpoint {name} answered with {told(sent) or 'an unknown type'} instead of {wanted}"
+        f"{f': {shown}' if shown else ''}. Check that this is the address of a SPARQL endpoint, "
+        "as in https://host/sparql, and not of a page about it."
+    )
