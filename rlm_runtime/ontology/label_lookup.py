@@ -72,7 +72,7 @@ class TextLookup:
 
     def exact(self, key: str, bounds: Bounds) -> list[Found]:
         """Give the texts with a key, the best first; at most 200."""
-        where = f"{KEY} = ? AND t.id BETWEEN ? AND ? ORDER BY t.id LIMIT ?"
+        where = f"{KEY} = ? AND +t.id BETWEEN ? AND ? ORDER BY t.id LIMIT ?"
         return list(self._texts(where, key, *bounds, _SAME))
 
     def starting(self, spaced: str, bounds: Bounds) -> Iterator[Found]:
@@ -81,7 +81,7 @@ class TextLookup:
         Those that start with just these words come before those where the last one goes on.
         """
         key = spaced.replace(" ", "")
-        where = f"{KEY} >= ? AND {KEY} < ? AND t.id BETWEEN ? AND ?"
+        where = f"{KEY} >= ? AND {KEY} < ? AND +t.id BETWEEN ? AND ?"
         span = (key, key + LAST, *bounds)
         few = f"SELECT count(*) FROM (SELECT 1 FROM text t WHERE {where} LIMIT ?)"
         if self._db.execute(few, (*span, _MANY)).fetchone()[0] < _MANY:
