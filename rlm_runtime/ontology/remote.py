@@ -31,7 +31,7 @@ from rlm_runtime.ontology.remote_http import Answer, HttpClient
 from rlm_runtime.ontology.remote_known import Known, known_of
 from rlm_runtime.ontology.remote_login import PRIVATE_VARIABLE, find_login
 from rlm_runtime.ontology.remote_prefixes import declared_prefixes
-from rlm_runtime.ontology.remote_request import Dataset, bounded_text, make_request
+from rlm_runtime.ontology.remote_request import Dataset, bounded_text, make_request, selected
 from rlm_runtime.ontology.remote_results import read_rows
 from rlm_runtime.ontology.remote_search import search_remote
 from rlm_runtime.ontology.schema import ClassSchema
@@ -370,13 +370,18 @@ def _iris(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
 
 
 def _ordered(rows: Rows, query: CheckedQuery) -> Rows:
-    """Put the columns of ``SELECT *`` into the query's order, as of local ontologies."""
-    place = {name: i for i, name in enumerate(query.variables)}
-    at = sorted(range(len(rows.columns)), key=lambda i: place.get(rows.columns[i], len(place)))
-    if not query.selects_all or at == sorted(at):
+    """Put the columns into the query's order; an endpoint may send them in any, or others."""
+    wanted = selected(query.text) if query.form == "SELECT" else None
+    if wanted is None:
+        place = {name: i for i, name in enumerate(query.variables)}
+        wanted = tuple(sorted(rows.columns, key=lambda name: place.get(name, len(place))))
+    if query.form != "SELECT" or wanted == rows.columns:
         return rows
-    return replace(
-        rows,
-        columns=tuple(rows.columns[i] for i in at),
-        terms=tuple(tuple(row[i] for i in at) for row in rows.terms),
-    )
+    if rows.terms and not set(wanted) & set(rows.columns):
+        raise QueryError(
+            f"The endpoint answered with the columns {', '.join(rows.columns)[:100]} instead of "
+            f"{', '.join(wanted)[:100]}. Try again; tell those who run it if it stays so."
+        )
+    at = [rows.columns.index(name) if name in rows.columns else None for name in wanted]
+    terms = tuple(tuple(None if i is None else row[i] for i in at) for row in rows.terms)
+    return replace(rows, columns=wanted, terms=terms)

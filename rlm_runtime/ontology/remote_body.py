@@ -27,9 +27,11 @@ class Body:
     Args:
         response: Its head has been read.
         deadline: Of all reads.
+        name: The endpoint, for errors.
     """
 
-    def __init__(self, response: http.client.HTTPResponse, deadline: Deadline) -> None:
+    def __init__(self, response: http.client.HTTPResponse, deadline: Deadline, name: str) -> None:
+        self._name = name
         self.limit = MAX_BYTES
         self._response = response
         self._deadline = deadline
@@ -38,7 +40,7 @@ class Body:
         self._size = 0
         self._ended = False
         encoding = (response.headers.get("Content-Encoding") or "identity").strip().lower()
-        self._unpack = _unpacker(encoding)
+        self._unpack = _unpacker(encoding, name)
 
     def read(self, size: int = -1) -> bytes:
         """Give up to ``size`` bytes, at least one before the end; all of them when negative.
@@ -102,8 +104,8 @@ class Body:
         self._size += len(self._buffer)
         if self._size > self.limit:
             raise QueryError(
-                f"The answer is larger than {self.limit // 2**20} MB. Select fewer columns, leave "
-                "out long texts, or add a LIMIT."
+                f"The answer of the endpoint {self._name} is larger than {self.limit // 2**20} MB. "
+                "Select fewer columns, leave out long texts, or add a LIMIT."
             )
 
     def _raw(self) -> bytes:
@@ -132,16 +134,17 @@ class Body:
             return self._unpack.decompress(packed, _PIECE)
         except zlib.error as error:
             raise QueryError(
-                f"The answer is packed wrongly ({error}). Try again; tell those who run the "
-                "endpoint if it stays so."
+                f"The answer of the endpoint {self._name} is packed wrongly ({error}). "
+                "Try again; tell those who run it if it stays so."
             ) from error
 
 
-def _unpacker(encoding: str) -> zlib._Decompress | None:
+def _unpacker(encoding: str, name: str) -> zlib._Decompress | None:
     if encoding in ("identity", ""):
         return None
     if encoding in ("gzip", "x-gzip", "deflate"):
         return zlib.decompressobj(_GZIP_OR_ZLIB)
     raise QueryError(
-        f"The answer is packed as {encoding[:40]!r}, which was not asked for and is not known."
+        f"The answer of the endpoint {name} is packed as {encoding[:40]!r}, which was not asked "
+        "for. Tell those who run it."
     )

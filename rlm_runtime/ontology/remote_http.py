@@ -149,7 +149,7 @@ class HttpClient:
             if response.status not in _REDIRECTS or not location:
                 at_home = request.place.origin == self._home
                 with_login = at_home and bool(self._login.headers)
-                body = Body(response, deadline)
+                body = Body(response, deadline, self._home.netloc)
                 answer = Answer(response.status, response.headers, body, request.place, with_login)
                 return answer, connection
             connection.dispose()

@@ -11,7 +11,7 @@ from rlm_runtime.ontology.remote_address import Place
 from rlm_runtime.ontology.remote_http import Request
 from rlm_runtime.ontology.sparql_tokens import tokens
 
-__all__ = ["Dataset", "bounded_text", "make_request"]
+__all__ = ["Dataset", "bounded_text", "make_request", "selected"]
 
 # Servers refuse longer lines, some of them with a message that does not say so.
 _MAX_GET = 2_000
@@ -67,6 +67,31 @@ def _takes_limit(text: str) -> bool:
         elif token.kind == "word" and depth == 0 and token.text.upper() in ("LIMIT", "VALUES"):
             return False
     return depth == 0
+
+
+def selected(text: str) -> tuple[str, ...] | None:
+    """Give the columns that a SELECT names, or None when it names none, as with ``*``.
+
+    Example:
+        >>> selected("PREFIX e: <http://e/> SELECT DISTINCT ?a (MAX(?b) AS ?c) { ?a e:p ?b }")
+        ('a', 'c')
+    """
+    found: list[str] = []
+    depth, begun = 0, False
+    before = ""
+    for kind, word, _ in tokens(text):
+        if kind == "mark":
+            depth += (word == "(") - (word == ")")
+            if word == "{" or (word == "*" and not depth):
+                break
+        upper = word.upper() if kind == "word" else ""
+        if upper in ("WHERE", "FROM"):
+            break
+        begun |= upper == "SELECT"
+        if kind == "var" and begun and (depth == 0 or before == "AS"):
+            found.append(word[1:])
+        before = upper
+    return tuple(found) or None
 
 
 def make_request(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -131,6 +131,9 @@ def _rows(
         if not str(error).startswith("Invalid ") or not source.is_json:
             raise
         yield from islice(_tolerant(source.whole(), columns), given, None)
+    finally:
+        # It must be freed on this thread, and an exception keeps its frames until some other.
+        del result
 
 
 class _Remembered:
@@ -193,14 +196,13 @@ def _statements(answer: Answer, name: str) -> Iterator[_TermRow]:
     format = _graph_format(answer, name)
     if format not in (RdfFormat.N_TRIPLES, RdfFormat.N_QUADS):
         answer.body.limit = min(answer.body.limit, _MAX_NESTED)
-    quads: Iterable[Any] = parse(
-        cast(IO[bytes], answer.body),
-        format,
-        base_iri=answer.place.url.partition("?")[0],
-        lenient=True,
-    )
-    for quad in quads:
-        yield to_term(quad.subject), to_term(quad.predicate), to_term(quad.object)
+    base = answer.place.url.partition("?")[0]
+    quads = parse(cast(IO[bytes], answer.body), format, base_iri=base, lenient=True)
+    try:
+        for quad in quads:
+            yield to_term(quad.subject), to_term(quad.predicate), to_term(quad.object)
+    finally:
+        del quads
 
 
 def _results_format(answer: Answer, name: str) -> QueryResultsFormat:
