@@ -19,6 +19,7 @@ __all__ = ["with_axioms"]
 
 _MAX_STATEMENTS = 3_000
 _MAX_ABOVE = 100
+_MAX_HOPS = 3
 _MAX_RELATED = 300
 _TYPE = RDF + "type"
 _BY_LIST = tuple(OWL + name for name in ("unionOf", "intersectionOf", "oneOf"))
@@ -185,10 +186,14 @@ class _About:
         parts = [
             # All in one, since a blank node is the same only within one result of an endpoint.
             f"BIND({this} AS ?s) {this} ?p ?o FILTER(isBlank(?o))",
-            f"{this} ?any ?b FILTER(isBlank(?b)) ?b {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
-            f"{this} ?any ?b FILTER(isBlank(?b)) ?b {inner} ?c FILTER(isBlank(?c)) ?c ?other ?d "
-            f"FILTER(isBlank(?d)) ?d {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
         ]
+        hops = ""
+        for depth in range(_MAX_HOPS):
+            # Any predicate may lead to a blank node, and from there some lead on without end.
+            start = f"?in{depth}" if depth else this
+            hops += f"{start} ?any{depth} ?out{depth} FILTER(isBlank(?out{depth})) "
+            parts.append(f"{hops} ?out{depth} {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o")
+            hops += f"?out{depth} {inner} ?in{depth + 1} FILTER(isBlank(?in{depth + 1})) "
         all_ = values_clause([term.value for term in (self._this, *self._above)])
         if self._words:
             own = either(self._words.own)

@@ -17,7 +17,7 @@ _MAX_DEPTH = 6
 _MAX_TEXT = 400
 _MAX_ITEMS = 50
 _MAX_NODES = 300
-_TYPE, _FIRST, _REST = RDF + "type", RDF + "first", RDF + "rest"
+_TYPE, _FIRST, _REST, _NIL = (RDF + name for name in ("type", "first", "rest", "nil"))
 _QUANTIFIERS = {"someValuesFrom": "some", "allValuesFrom": "only", "hasValue": "value"}
 _CARDINALITIES = {
     **dict.fromkeys(("cardinality", "qualifiedCardinality"), "exactly"),
@@ -109,7 +109,7 @@ class NodeTexts:
 
     def _write(self, term: Term, above: tuple[Term, ...]) -> str:
         if term.kind != "bnode":
-            return in_sparql(term, self._compact)
+            return "()" if term.value == _NIL else in_sparql(term, self._compact)
         node = self._statements.get(term)
         self._left -= 1
         if node is None or term in above or len(above) >= _MAX_DEPTH or self._left < 0:
@@ -157,7 +157,8 @@ class NodeTexts:
     ) -> str | None:
         for name, separator in _JOINS.items():
             if OWL + name in node:
-                return self._list(node[OWL + name], separator, above)
+                joined = self._list(node[OWL + name], separator, above)
+                return joined or f"({name} nothing)"
         for name in ("complementOf", "datatypeComplementOf"):
             if OWL + name in node:
                 return f"not {self._nested(node[OWL + name][0], above)}"

@@ -7,74 +7,17 @@ from typing import Any
 
 from rlm_runtime.ontology.labels import other_labels_of
 from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
-from rlm_runtime.ontology.schema import Count, Expression
-from rlm_runtime.ontology.vocabulary import (
-    DOMAINS,
-    OR_MEMBER,
-    OWL,
-    RANGES,
-    RDF,
-    RDFS,
-    SHACL,
-    either,
-)
+from rlm_runtime.ontology.vocabulary import RDF, RDFS
+from rlm_runtime.tools.describe_kinds import Asked, told_in, told_out, what_kind_adds
 from rlm_runtime.tools.relationships import links
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 
 __all__ = ["entity_report"]
 
 _TYPE = RDF + "type"
-_SUBCLASS = RDFS + "subClassOf"
-_INVERSE = OWL + "inverseOf"
-_SAME = {"class": OWL + "equivalentClass", "property": OWL + "equivalentProperty"}
-_APART = {"class": OWL + "disjointWith", "property": OWL + "propertyDisjointWith"}
-_BOOLEAN = tuple(OWL + name for name in ("unionOf", "intersectionOf", "oneOf", "complementOf"))
-# Statements that are told under names of their own, by the kind of the entity.
-_TOLD_OUT = {
-    "class": frozenset(
-        {
-            *(_TYPE, _SUBCLASS, _SAME["class"], _APART["class"], *_BOOLEAN),
-            *(OWL + "disjointUnionOf", OWL + "hasKey", SHACL + "property"),
-        }
-    ),
-    "property": frozenset(
-        {
-            *(_TYPE, _INVERSE, RDFS + "subPropertyOf", *DOMAINS, *RANGES),
-            *(_SAME["property"], _APART["property"], OWL + "propertyChainAxiom"),
-        }
-    ),
-}
-# Their subjects are blank nodes, which tell nothing: lists, restrictions, shapes.
-_FROM_BLANK = (
-    *(RDF + "first", OWL + "onProperty", OWL + "onClass", OWL + "onDataRange"),
-    *(OWL + "someValuesFrom", OWL + "allValuesFrom", OWL + "hasValue"),
-    *(SHACL + "path", SHACL + "class"),
-)
-_TOLD_IN = {
-    "class": frozenset(
-        {
-            *(*_FROM_BLANK, _TYPE, _SUBCLASS, _SAME["class"], _APART["class"]),
-            *(*DOMAINS, *RANGES, SHACL + "targetClass"),
-        }
-    ),
-    "property": frozenset(
-        {
-            *(*_FROM_BLANK, _INVERSE, RDFS + "subPropertyOf"),
-            *(_SAME["property"], _APART["property"]),
-        }
-    ),
-}
-# From a class down to the names in the constructs it is made of.
-_MADE_OF = (
-    f"({either((_SUBCLASS, _SAME['class']))}/(({either(_BOOLEAN[:2])})/rdf:rest*/rdf:first)*/"
-    f"({either([OWL + name for name in ('onProperty', 'someValuesFrom', 'allValuesFrom')])}|"
-    f"{either([OWL + name for name in ('onClass', 'hasValue')])}))|"
-    f"(sh:property/(sh:path|sh:class))"
-)
 _DEFINED_BY = RDFS + "isDefinedBy"
 _MAX_LABELS = 10
 _MAX_RESTRICTED = 12
-_PREFIXES = f"PREFIX owl: <{OWL}> PREFIX rdf: <{RDF}> PREFIX rdfs: <{RDFS}> PREFIX sh: <{SHACL}> "
 
 
 def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> dict[str, Any]:
@@ -105,24 +48,19 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         ``note``. What is inherited ends in where it is from: ``(from ex:Vehicle)``.
     """
     said = ontology.describe(f"<{iri}>", limit=limit)
-    asked = _Asked(ontology, iri, limit, timeout)
-    fields = _head(ontology, said)
-    if said.kind == "class":
-        fields |= _of_class(asked, said)
-    elif said.kind == "property":
-        fields |= _of_property(asked, said)
-    told_out = _TOLD_OUT.get(said.kind or "", frozenset({_TYPE}))
-    told_in = _TOLD_IN.get(said.kind or "", frozenset(_FROM_BLANK))
+    asked = Asked(ontology, iri, limit, timeout)
+    fields = _head(ontology, said) | what_kind_adds(asked, said)
     outgoing = {
         p: terms
         for p, terms in said.outgoing.items()
-        if p not in told_out and not (p == _DEFINED_BY and asked.says_nothing(terms))
+        if p not in told_out(said.kind) and not (p == _DEFINED_BY and asked.says_nothing(terms))
     }
-    not_told = f"?p NOT IN ({', '.join(f'<{p}>' for p in sorted(told_in))})"
+    not_told = f"?p NOT IN ({', '.join(f'<{p}>' for p in sorted(told_in(said.kind)))})"
     incoming = links(ontology, iri, ("in",), not_told, limit, timeout)
     compact = ontology.compact
+    restricting = asked.restricted_in(_MAX_RESTRICTED + 1)
     fields |= {
-        "in_restrictions_of": asked.iris(f"?x {_MADE_OF} {asked.this}", limit=_MAX_RESTRICTED),
+        "in_restrictions_of": restricting[:_MAX_RESTRICTED],
         "properties": {
             compact(p): _texts(ontology, t, said.blank_values.get(p, ()))
             for p, t in outgoing.items()
@@ -137,74 +75,33 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
     named |= {e.iri for e in (*said.axioms.supers, *said.axioms.equivalents) if e.iri}
     labels = other_labels_of(ontology, sorted(named), timeout)
-    shown = sum(len(terms) for terms in said.outgoing.values())
-    cut = shown < said.outgoing_count
-    more = asked.cut or said.axioms.truncated
+    notes = _notes(said, asked, limit, restricting, bool(fields["used_by_counts"]))
     return {
         **{key: value for key, value in fields.items() if value not in (None, [], {})},
         "labels": {compact(iri): label for iri, label in labels.items()},
-        "truncated": cut or more or bool(fields["used_by_counts"]),
-        **join_notes(
-            f"Cut at limit={limit}: {shown} of {said.outgoing_count} statements from it are shown."
-            if cut
-            else None,
-            f"Cut at limit={limit}: there are more classes, properties, axioms or predicates."
-            if more
-            else None,
-            f"Cut at limit={limit}: used_by_counts has the full counts; see probe_relationships."
-            if fields["used_by_counts"]
-            else None,
-        ),
+        "truncated": bool(notes),
+        **join_notes(*notes),
     }
 
 
-class _Asked:
-    """Bounded queries about one entity, the IRIs they gave, and whether any was cut."""
-
-    def __init__(self, ontology: Ontology, iri: str, limit: int, timeout: float) -> None:
-        self.ontology = ontology
-        self.this = f"<{iri}>"
-        self.limit = limit
-        self.named: set[str] = set()
-        self.cut = False
-        self._timeout = timeout
-
-    def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
-        query = _PREFIXES + query
-        rows = self.ontology.select(query, limit=limit or self.limit, timeout=self._timeout)
-        self.cut |= rows.truncated
-        self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
-        return rows.terms
-
-    def iris(self, pattern: str, then: str = "", limit: int | None = None) -> list[str]:
-        """Give the prefixed names of all ?x, in order; ``then`` may be a LIMIT."""
-        query = f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x {then}"
-        found = self.terms(query, limit)
-        return [self.ontology.compact(term.value) for (term,) in found if term]
-
-    def said_or_included(
-        self, subject: str, predicates: Sequence[str], target: str
-    ) -> tuple[list[str], list[str]]:
-        """Give the prefixed names of all ?x that RDFS says, and of those that are included."""
-        pattern = _said_or_included(subject, predicates, target)
-        found: tuple[list[str], list[str]] = ([], [])
-        for term, said in self.terms(
-            f"SELECT DISTINCT ?x ?said WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x"
-        ):
-            if term and said:
-                found[not said.plain].append(self.ontology.compact(term.value))
-        return found
-
-    def says_nothing(self, defined_by: Sequence[Term]) -> bool:
-        """Say whether every term here is defined by the same."""
-        if len(defined_by) != 1 or defined_by[0].kind != "iri":
-            return False
-        other = f"?s <{_DEFINED_BY}> ?o FILTER(?o != <{defined_by[0].value}>)"
-        return not self.terms(f"SELECT ?o WHERE {{ {other} }} LIMIT 1")
-
-    def count(self, pattern: str, what: str = "*") -> int:
-        ((number,),) = self.terms(f"SELECT (COUNT({what}) AS ?n) WHERE {{ {pattern} }}")
-        return int(number.value) if number else 0
+def _notes(
+    said: Description, asked: Asked, limit: int, restricting: Sequence[str], hub: bool
+) -> list[str]:
+    """Say what was cut, if anything."""
+    shown = sum(len(terms) for terms in said.outgoing.values())
+    told = {
+        f"Cut at limit={limit}: {shown} of {said.outgoing_count} statements from it are shown.": (
+            shown < said.outgoing_count
+        ),
+        f"Cut at limit={limit}: there are more classes, properties, axioms or predicates.": (
+            asked.cut or said.axioms.truncated
+        ),
+        f"More than {_MAX_RESTRICTED} classes have it in restrictions.": (
+            len(restricting) > _MAX_RESTRICTED
+        ),
+        f"Cut at limit={limit}: used_by_counts has the full counts; see probe_relationships.": hub,
+    }
+    return [note for note, holds in told.items() if holds]
 
 
 def _head(ontology: Ontology, said: Description) -> dict[str, Any]:
@@ -219,110 +116,6 @@ def _head(ontology: Ontology, said: Description) -> dict[str, Any]:
         "comment": cell(ontology, said.comments[0]) if said.comments else None,
         "types": _texts(ontology, said.outgoing.get(_TYPE, ()), said.blank_values.get(_TYPE, ())),
     }
-
-
-def _of_class(asked: _Asked, said: Description) -> dict[str, Any]:
-    this, compact = asked.this, asked.ontology.compact
-    axioms = said.axioms
-    direct, below = _number(said.instances), _number(said.instances_below)
-    own: dict[str, list[str]] = {}
-    included: dict[str, list[str]] = {}
-    inherited: dict[str, list[str]] = {}
-    sources: dict[str, set[str]] = {}
-    for prop, domain, said_so, target in asked.terms(
-        f"SELECT DISTINCT ?p ?d ?said ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
-        f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p)) "
-        f"OPTIONAL {{ ?p {either(RANGES, OR_MEMBER)} ?r FILTER(isIRI(?r)) }} }} "
-        f"ORDER BY (?d != {this}) ?p ?r",
-        4 * asked.limit,
-    ):
-        if prop and domain:
-            is_own = f"<{domain.value}>" == this
-            of_this = own if said_so and said_so.plain else included
-            ranges = (of_this if is_own else inherited).setdefault(compact(prop.value), [])
-            ranges.extend([compact(target.value)] if target else [])
-            if not is_own:
-                sources.setdefault(compact(domain.value), set()).add(prop.value)
-    in_range, included_in_range = asked.said_or_included("?x", RANGES, this)
-    return {
-        "superclasses": [e.text for e in axioms.supers if not e.source],
-        "inherited_restrictions": _by_source(asked, [e for e in axioms.supers if e.source]),
-        "equivalent": _told(asked, axioms.equivalents),
-        "disjoint_with": _told(asked, axioms.disjoint),
-        "keys": list(axioms.keys),
-        "shapes": _by_source(asked, axioms.shapes),
-        "subclasses": [e.text for e in axioms.subs],
-        "domain_of": {prop: _union(ranges) for prop, ranges in own.items()},
-        "domain_includes_of": {prop: _union(ranges) for prop, ranges in included.items()},
-        "inherits_from": {domain: len(props) for domain, props in sources.items()},
-        "inherits": {
-            prop: _union(ranges)
-            for prop, ranges in inherited.items()
-            if prop not in own and prop not in included
-        },
-        "range_of": in_range,
-        "range_includes_of": included_in_range,
-        "instances": direct,
-        "instances_with_subclasses": below if below != direct else None,
-        "example_instances": asked.iris(f"?x a {this}", "LIMIT 3"),
-    }
-
-
-def _of_property(asked: _Asked, said: Description) -> dict[str, Any]:
-    this, axioms = asked.this, said.axioms
-    examples = asked.terms(f"SELECT ?s ?o WHERE {{ ?s {this} ?o }} ORDER BY ?s ?o LIMIT 3")
-    return {
-        "characteristics": list(axioms.characteristics),
-        "superproperties": [e.text for e in axioms.supers],
-        "subproperties": [e.text for e in axioms.subs],
-        "domain": [e.text for e in axioms.domains if not e.source],
-        "inherited_domain": _told(asked, [e for e in axioms.domains if e.source]),
-        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x"),
-        "range": [e.text for e in axioms.ranges if not e.source],
-        "inherited_range": _told(asked, [e for e in axioms.ranges if e.source]),
-        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x"),
-        "inverse": [e.text for e in axioms.inverses],
-        "chains": list(axioms.chains),
-        "equivalent": _told(asked, axioms.equivalents),
-        "disjoint_with": _told(asked, axioms.disjoint),
-        "statements": asked.count(f"?x {this} ?y"),
-        "examples": [
-            {"subject": cell(asked.ontology, s), "object": cell(asked.ontology, o)}
-            for s, o in examples
-        ],
-    }
-
-
-def _said_or_included(subject: str, predicates: Sequence[str], target: str) -> str:
-    """Write a pattern for domains or ranges; ?said tells RDFS's predicate from schema.org's."""
-    said = f"{subject} {either(predicates[:1], OR_MEMBER)} {target} BIND(true AS ?said)"
-    included = f"{subject} {either(predicates[1:])} {target} BIND(false AS ?said)"
-    return f"{{ {{ {said} }} UNION {{ {included} }} }}"
-
-
-def _union(ranges: Iterable[str]) -> str:
-    return " or ".join(dict.fromkeys(ranges)) or "any"
-
-
-def _told(asked: _Asked, expressions: Iterable[Expression]) -> list[str]:
-    return [
-        f"{e.text} (from {asked.ontology.compact(e.source)})" if e.source else e.text
-        for e in expressions
-    ]
-
-
-def _by_source(asked: _Asked, expressions: Iterable[Expression]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for expression in expressions:
-        source = f"<{expression.source}>" if expression.source else asked.this
-        found.setdefault(asked.ontology.compact(source[1:-1]), []).append(expression.text)
-    return found
-
-
-def _number(count: Count | None) -> int | str | None:
-    if count is None:
-        return None
-    return count.number if count.exact else str(count)
 
 
 def _texts(ontology: Ontology, terms: Iterable[Term], unfolded: Sequence[str] = ()) -> list[Plain]:

@@ -1,0 +1,225 @@
+"""What OWL and SHACL say of an entity reads like sentences, is bounded, and survives any shape."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlm_runtime.ontology import open_ontology
+from rlm_runtime.ontology.owl_text import NodeTexts
+from rlm_runtime.ontology.protocol import Ontology, Term
+from rlm_runtime.ontology.schema import Expression
+from rlm_runtime.ontology.vocabulary import OWL, RDF
+from rlm_runtime.tools import make_ontology_tools
+from tests.support.shop import Tools, printed
+
+CARS = """
+@prefix ex: <http://e/> .
+@prefix owl: <http://www.w3.org/2002/07/owl#> .
+@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
+@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
+@prefix sh: <http://www.w3.org/ns/shacl#> .
+@prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+ex:Thing a owl:Class ; rdfs:subClassOf owl:Thing .
+ex:Vehicle a owl:Class ; rdfs:subClassOf ex:Thing ,
+    [ a owl:Restriction ; owl:onProperty ex:part ; owl:someValuesFrom ex:Wheel ] ,
+    [ a owl:Restriction ; owl:onProperty ex:part ; owl:qualifiedCardinality 4 ;
+      owl:onClass ex:Wheel ] ;
+  owl:disjointUnionOf ( ex:Car ex:Truck ) ; owl:disjointWith ex:Animal .
+ex:Car a owl:Class , sh:NodeShape ; rdfs:subClassOf ex:Vehicle ,
+    [ a owl:Restriction ; owl:onProperty ex:speed ; owl:allValuesFrom
+      [ a rdfs:Datatype ; owl:onDatatype xsd:integer ;
+        owl:withRestrictions ( [ xsd:minInclusive 0 ] [ xsd:maxExclusive 300 ] ) ] ] ,
+    [ a owl:Restriction ; owl:onProperty ex:color ; owl:hasValue ex:red ] ,
+    [ a owl:Restriction ; owl:onProperty [ owl:inverseOf ex:owns ] ; owl:maxCardinality 1 ] ;
+  owl:equivalentClass [ a owl:Class ; owl:intersectionOf ( ex:Vehicle
+    [ owl:unionOf ( ex:Electric [ owl:complementOf ex:Heavy ] ) ]
+    [ owl:oneOf ( ex:herbie ex:kitt ) ]
+    [ a owl:Restriction ; owl:onProperty ex:likes ; owl:hasSelf true ] ) ] ;
+  owl:hasKey ( ex:country ex:number ) ;
+  sh:property [ sh:path ( ex:part [ sh:inversePath ex:part ] ) ; sh:minCount 1 ;
+    sh:class ex:Wheel ] .
+ex:Truck a owl:Class ; rdfs:subClassOf ex:Vehicle .
+ex:TruckShape sh:targetClass ex:Truck ; sh:property
+    [ sh:path ex:load ; sh:in ( 1 2 ) ;
+      sh:or ( [ sh:datatype xsd:integer ] [ sh:class ex:Load ] ) ] .
+[] a owl:AllDisjointClasses ; owl:members ( ex:Truck ex:Boat ex:Plane ) .
+ex:Auto owl:equivalentClass ex:Car .
+ex:Wheel a owl:Class . ex:Animal a owl:Class .
+ex:part a owl:ObjectProperty , owl:TransitiveProperty ; owl:inverseOf ex:partOf ;
+  rdfs:domain [ owl:unionOf ( ex:Vehicle ex:Wheel ) ] ;
+  owl:propertyChainAxiom ( ex:part [ owl:inverseOf ex:holds ] ) .
+ex:color a owl:ObjectProperty .
+ex:engine rdfs:subPropertyOf ex:part ; rdfs:range ex:Engine ; owl:propertyDisjointWith ex:color .
+ex:herbie a ex:Car ; ex:address [ a ex:Address ; ex:street "Main St" ; ex:city
+    [ ex:name "Ulm" ; ex:twins ( ex:Wien ex:Linz ) ] ] .
+ex:kitt a ex:Car . ex:big a ex:Truck . ex:any a ex:Vehicle .
+"""
+
+
+@pytest.fixture(scope="module")
+def cars(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ontology]:
+    path = tmp_path_factory.mktemp("cars") / "cars.ttl"
+    path.write_text(CARS)
+    with open_ontology(path) as ontology:
+        yield ontology
+
+
+@pytest.fixture(scope="module")
+def tools(cars: Ontology) -> Tools:
+    return make_ontology_tools(cars)
+
+
+def texts(expressions: tuple[Expression, ...], source: str = "") -> list[str]:
+    return [e.text for e in expressions if e.source.rpartition("/")[2] == source]
+
+
+class TestClasses:
+    def test_restrictions_read_like_sentences(self, cars: Ontology) -> None:
+        axioms = cars.describe("ex:Car").axioms
+        assert texts(axioms.supers) == [
+            "ex:Vehicle",
+            "(inverse ex:owns) max 1",
+            "ex:color value ex:red",
+            "ex:speed only (xsd:integer[>= 0, < 300])",
+        ]
+        assert axioms.supers[0].iri == "http://e/Vehicle"
+        assert texts(axioms.supers, "Vehicle") == [
+            "ex:part exactly 4 ex:Wheel",
+            "ex:part some ex:Wheel",
+        ]
+        assert axioms.keys == ("ex:country, ex:number",)
+        assert not axioms.truncated
+
+    def test_what_is_equivalent_is_told_from_both_sides(self, cars: Ontology) -> None:
+        assert texts(cars.describe("ex:Car").axioms.equivalents) == [
+            "ex:Vehicle and (ex:Electric or (not ex:Heavy)) and {ex:herbie, ex:kitt} and "
+            "(ex:likes Self)",
+            "ex:Auto",
+        ]
+        assert texts(cars.describe("ex:Vehicle").axioms.equivalents) == ["ex:Car or ex:Truck"]
+
+    def test_every_way_to_be_disjoint_is_told(self, cars: Ontology) -> None:
+        disjoint = cars.describe("ex:Truck").axioms.disjoint
+        assert texts(disjoint) == ["ex:Boat", "ex:Car", "ex:Plane"]
+        assert texts(disjoint, "Vehicle") == ["ex:Animal"]
+        assert texts(cars.describe("ex:Animal").axioms.disjoint) == ["ex:Vehicle"]
+
+    def test_shapes_tell_what_instances_must_have(self, cars: Ontology) -> None:
+        assert texts(cars.describe("ex:Car").axioms.shapes) == [
+            "ex:part/^ex:part min 1 class ex:Wheel"
+        ]
+        assert texts(cars.describe("ex:Truck").axioms.shapes, "TruckShape") == [
+            "ex:load in (1 2) (datatype xsd:integer or class ex:Load)"
+        ]
+
+    def test_instances_are_counted_alone_and_with_those_of_subclasses(self, cars: Ontology) -> None:
+        said = cars.describe("ex:Vehicle")
+        assert (str(said.instances), str(said.instances_below)) == ("1", "4")
+
+    def test_a_limit_cuts_and_says_so(self, cars: Ontology) -> None:
+        axioms = cars.describe("ex:Car", limit=2).axioms
+        assert len(axioms.supers) == 2
+        assert axioms.truncated
+
+    def test_the_tool_tells_it_all_in_words(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:Car")
+        assert said["inherited_restrictions"] == {
+            "ex:Vehicle": ["ex:part exactly 4 ex:Wheel", "ex:part some ex:Wheel"]
+        }
+        assert said["disjoint_with"] == ["ex:Truck", "ex:Animal (from ex:Vehicle)"]
+        assert (said["instances"], said["keys"]) == (2, ["ex:country, ex:number"])
+        assert said["shapes"] == {"ex:Car": ["ex:part/^ex:part min 1 class ex:Wheel"]}
+        assert "properties" not in said
+        assert "  ex:Vehicle: ex:part exactly 4 ex:Wheel; ex:part some ex:Wheel" in printed(said)
+        wheel = tools["describe_entity"]("ex:Wheel")
+        assert wheel["in_restrictions_of"] == ["ex:Car", "ex:Vehicle"]
+        assert "used_by" not in wheel
+
+
+class TestProperties:
+    def test_domain_and_range_come_down_from_superproperties(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:engine")
+        assert said["inherited_domain"] == ["ex:Vehicle or ex:Wheel (from ex:part)"]
+        assert "domain" not in said
+        assert said["range"] == ["ex:Engine"]
+        assert said["disjoint_with"] == ["ex:color"]
+        assert tools["describe_entity"]("ex:color")["disjoint_with"] == ["ex:engine"]
+
+    def test_characteristics_chains_and_inverses(self, tools: Tools) -> None:
+        said = tools["describe_entity"]("ex:part")
+        assert said["characteristics"] == ["transitive"]
+        assert said["chains"] == ["ex:part o inverse ex:holds"]
+        assert (said["inverse"], said["subproperties"]) == (["ex:partOf"], ["ex:engine"])
+        assert said["in_restrictions_of"] == ["ex:Vehicle"]
+        assert tools["describe_entity"]("ex:partOf")["inverse"] == ["ex:part"]
+
+
+class TestBlankNodes:
+    def test_they_are_unfolded_with_their_lists(self, tools: Tools) -> None:
+        assert tools["describe_entity"]("ex:herbie")["properties"] == {
+            "ex:address": [
+                '[a ex:Address; ex:city [ex:name "Ulm"; ex:twins (ex:Wien ex:Linz)]; '
+                'ex:street "Main St"]'
+            ]
+        }
+
+    def test_circles_end(self, tmp_path: Path) -> None:
+        path = tmp_path / "circle.ttl"
+        path.write_text(
+            "@prefix ex: <http://e/> . @prefix owl: <http://www.w3.org/2002/07/owl#> . "
+            "@prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> . "
+            "@prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> . "
+            "ex:A a owl:Class ; rdfs:subClassOf ex:B , _:n . ex:B rdfs:subClassOf ex:A . "
+            "_:n owl:complementOf _:n . "
+            "ex:x ex:p _:l . _:l rdf:first ex:a ; rdf:rest _:l ."
+        )
+        with open_ontology(path) as ontology:
+            assert texts(ontology.describe("ex:A").axioms.supers) == ["ex:B", "not […]"]
+            assert ontology.describe("ex:x").blank_values == {"http://e/p": ("(ex:a)",)}
+
+    def test_a_name_that_no_query_can_write_is_still_described(self, tmp_path: Path) -> None:
+        path = tmp_path / "odd.nt"
+        path.write_text("<http://e/a b> <http://e/p> <http://e/c> .\n")
+        with open_ontology(path) as ontology:
+            assert ontology.describe("http://e/a b").outgoing_count == 1
+
+    def test_a_dense_net_is_written_in_bounded_time_and_size(self) -> None:
+        nodes = [Term(f"n{i}", "bnode") for i in range(40)]
+        net = {node: {"http://e/p": nodes} for node in nodes}
+        began = time.monotonic()
+        assert len(NodeTexts(net, str).text(nodes[0])) <= 401
+        assert time.monotonic() - began < 5
+
+
+_NODES = [Term(f"b{i}", "bnode") for i in range(6)]
+_VALUES = [*_NODES, Term("http://e/A", "iri"), Term("2", "literal"), Term(RDF + "nil", "iri")]
+_WORDS = [
+    *(OWL + n for n in ("onProperty", "someValuesFrom", "minCardinality", "unionOf", "oneOf")),
+    *(OWL + n for n in ("complementOf", "onDatatype", "withRestrictions", "inverseOf", "hasSelf")),
+    *("http://www.w3.org/ns/shacl#" + n for n in ("path", "or", "alternativePath", "minCount")),
+    *(RDF + "first", RDF + "rest", RDF + "type", "http://e/p"),
+]
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.dictionaries(
+        st.sampled_from(_NODES),
+        st.dictionaries(
+            st.sampled_from(_WORDS),
+            st.lists(st.sampled_from(_VALUES), min_size=1, max_size=3),
+            max_size=4,
+        ),
+    )
+)
+def test_any_net_of_blank_nodes_is_written(net: dict[Term, dict[str, list[Term]]]) -> None:
+    texts = NodeTexts(net, str)
+    for node in _NODES:
+        assert 0 < len(texts.text(node)) <= 401
+        assert len(texts.shape(node)) <= 401
