@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
 from rlm_runtime.ontology.class_schema import ClassSchemas
+from rlm_runtime.ontology.owl_axioms import with_axioms
 from rlm_runtime.ontology.prefixes import PrefixMap
 from rlm_runtime.ontology.protocol import Description, EntityKind, Match, QueryForm, Rows, Term
 from rlm_runtime.ontology.query_guard import check_query
@@ -76,7 +77,7 @@ class HostedOntology:
     def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
         """Run a read-only SPARQL query; known prefixes need no declaration.
 
-        Of a huge result at most 16 million characters are given. After the time bound the query
+        Of a huge result at most 32 million characters are given. After the time bound the query
         is stopped, if need be by killing the worker; another one takes its place. A worker that
         is starting does not use up the time.
 
@@ -136,7 +137,7 @@ class HostedOntology:
         described = self._ask("describe", full, limit)
         if described is None:
             raise self._not_found(iri, full)
-        return described
+        return with_axioms(self, described, limit=limit)
 
     def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
         """Say which properties the instances of a class and of its subclasses really use.

@@ -26,7 +26,7 @@ MEMORY_VARIABLE = "RLM_RUNTIME_QUERY_MEMORY"
 """The bytes that queries may use, as a number, where ``memory_limit`` is not given."""
 
 _DEFAULT_MEMORY = 2 << 30
-_LEAST_MEMORY = 64 << 20
+_LEAST_MEMORY = 256 << 20
 # In memory a packed file takes that many times its size, at the most that was seen.
 _UNPACKED = 40
 
@@ -43,18 +43,19 @@ def host_path(
     path = Path(source).expanduser()
     syntax = named_syntax(format) if format else None
     memory = _memory(memory_limit)
-    # The worker of later, too, starts where this process may no longer be.
-    place = os.path.abspath(path)
+    folder = "" if path.is_absolute() else os.getcwd()
+    place = os.path.join(folder, path)
     state = _state(place)
     size = sum(size for _, size, _ in state)
     opening = Opening(
-        path=place,
+        path=str(path),
+        folder=folder,
         syntax=syntax,
         usual=dict(USUAL_PREFIXES),
         memory_limit=memory,
         load_limit=memory + _UNPACKED * size,
     )
-    shared = _shared(opening, state, lambda: _state(place) == state)
+    shared = _shared(place, opening, state, lambda: _state(place) == state)
     made_name = path.resolve().name if os.path.isdir(path) else bare_name(path)
     return HostedOntology(
         shared, name=name or made_name, source=str(source), on_progress=on_progress
@@ -75,12 +76,14 @@ def host_graph(graph: Graph, *, name: str | None, memory_limit: int | None) -> H
         load_limit=memory + _UNPACKED * len(statements),
     )
     content = (hashlib.sha256(statements).digest(), *prefixes.items())
-    shared = _shared(opening, content, lambda: True)
+    shared = _shared("", opening, content, lambda: True)
     return HostedOntology(shared, name=name or graph_name(graph), source="rdflib.Graph")
 
 
-def _shared(opening: Opening, state: Hashable, unchanged: Callable[[], bool]) -> SharedWorker:
-    key = (opening.path, opening.syntax, opening.memory_limit, state)
+def _shared(
+    place: str, opening: Opening, state: Hashable, unchanged: Callable[[], bool]
+) -> SharedWorker:
+    key = (place, opening.syntax, opening.memory_limit, state)
     return hold(key, lambda: SharedWorker(opening, unchanged))
 
 

@@ -58,17 +58,26 @@ class LocalOntology:
 
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""
-        return occurs(self._store, iri)
+        return _is_text(iri) and occurs(self._store, iri)
 
     def has_graph(self, iri: str) -> bool:
         """Say whether there is a graph of this name."""
-        return self._store.contains_named_graph(node(iri))
+        return _is_text(iri) and self._store.contains_named_graph(node(iri))
 
     def _labels(self) -> LabelIndex:
         with self._index_lock:
             if self._index is None:
                 self._index = LabelIndex.build(self._store, prefixes=self._known)
             return self._index
+
+
+def _is_text(iri: str) -> bool:
+    """Say whether an IRI is made of characters; half of a surrogate pair is none."""
+    try:
+        iri.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _uses_old_schema_org(store: Store) -> bool:

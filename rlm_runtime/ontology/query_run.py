@@ -24,7 +24,9 @@ from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 __all__ = ["run_query", "to_term"]
 
 _STATEMENT = ("subject", "predicate", "object")
-_MOST_CHARACTERS = 16_000_000
+# What a cell costs beside its text, in characters.
+_CELL = 32
+_MOST_CHARACTERS = 32_000_000
 _UNBOUND = ("", "", "", "")
 _Node = NamedNode | BlankNode | Literal | Triple
 
@@ -35,7 +37,9 @@ def to_term(node: _Node) -> Term:
 
 
 def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
-    """Run a query and give its first rows, within its limit and 16 million characters.
+    """Run a query and give its first rows, within its limit and 32 million characters.
+
+    Each cell counts as its text and 32 characters more.
 
     Args:
         store: What is asked.
@@ -57,7 +61,7 @@ def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> 
             if stopped():
                 raise QueryTimeout("The query was stopped.")
             cells = [_UNBOUND if node is None else _cell(node) for node in row]
-            size += sum(len(cell[0]) for cell in cells)
+            size += sum(len(cell[0]) + _CELL for cell in cells)
             if count == query.limit or size > _MOST_CHARACTERS:
                 truncated = True
                 break

@@ -77,7 +77,7 @@ class SharedWorker:
                     left -= time.monotonic() - began
                     if end.suspect == 2 or (end.suspect and suspected):
                         raise QueryError(
-                            f"The question could not be answered: {end.why}. Ask for less at once."
+                            f"There is no answer: {end.why}. Ask for less, or more narrowly."
                         ) from None
                     if end.suspect and not suspected:
                         # Asked again one by one, the culprit is found and the others are answered.
@@ -98,9 +98,9 @@ class SharedWorker:
         return self._worker is not None and self._worker.busy
 
     @property
-    def gone(self) -> bool:
-        """Whether the worker has ended, or never was."""
-        return self._worker is None or self._worker.gone
+    def worth_keeping(self) -> bool:
+        """Whether there is a worker, with the ontology loaded."""
+        return not (self._worker is None or self._worker.gone or self._worker.loading)
 
     def forget(self) -> None:
         """In a process made by ``os.fork``: take no notice of the parent's worker and locks."""
@@ -181,7 +181,7 @@ class _House:
         now = time.monotonic()
         kept = 0.0
         for i, (until, key, shared) in enumerate(idle):
-            if until <= now or shared.gone or len(idle) - i > _MOST_IDLE:
+            if until <= now or not shared.worth_keeping or len(idle) - i > _MOST_IDLE:
                 del self._shared[key]
                 shared.end()
             else:

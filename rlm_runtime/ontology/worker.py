@@ -18,7 +18,7 @@ from weakref import WeakSet
 
 from rlm_runtime import errors
 from rlm_runtime.errors import OntologyError, QueryTimeout
-from rlm_runtime.ontology.worker_messages import Opening, receive, send
+from rlm_runtime.ontology.worker_messages import Opening, pack, receive, send
 
 __all__ = ["OnProgress", "Worker", "WorkerGone", "forget_workers"]
 
@@ -90,6 +90,11 @@ class Worker:
     def gone(self) -> bool:
         """Whether it has ended, or is about to."""
         return self._gone or self._killed
+
+    @property
+    def loading(self) -> bool:
+        """Whether the ontology is not loaded yet."""
+        return self._prefixes is None
 
     @property
     def busy(self) -> bool:
@@ -168,9 +173,10 @@ class Worker:
                 self.kill()
 
     def _tell(self, message: object) -> None:
+        packed = pack(message)
         try:
             with self._writing:
-                send(self._requests.fileno(), message)
+                send(self._requests.fileno(), packed)
         except (OSError, ValueError):
             # It is gone; the thread that reads will notice, and say so to all who wait.
             return
@@ -180,7 +186,7 @@ class Worker:
             try:
                 process = _started(said)
             except OSError as error:
-                self._end(f"its process cannot be started: {error}")
+                self._end(f"a process for it cannot be started: {error}")
                 return
             with process:
                 with self._changed:
@@ -271,6 +277,8 @@ def _started(said: IO[bytes]) -> subprocess.Popen[bytes]:
         stdout=subprocess.PIPE,
         stderr=said,
         bufsize=0,
+        # With an arena for each thread, the C library would claim a gigabyte that nobody uses.
+        env={**os.environ, "MALLOC_ARENA_MAX": "2"},
         process_group=group,
         creationflags=apart,
     )
@@ -285,10 +293,12 @@ def _why(code: int, said: bytes, memory_limit: int) -> str:
     words = said.decode(errors="replace").strip()
     last = words.splitlines()[-1][:300] if words else ""
     if "memory allocation of" in words or "MemoryError" in words:
-        return f"it needed more memory than the {memory_limit / 2**30:.3g} GiB that it may use"
+        return f"more memory was needed than the {memory_limit / 2**30:.3g} GiB that are allowed"
     if code == -9:
-        return "its process was killed from outside, perhaps by the system for want of memory"
-    return f"its process ended with code {code}{': ' + last if last else ''}"
+        return "the process was killed from outside, perhaps by the system for want of memory"
+    if code < 0:
+        last = last or "too much recursion is a frequent cause"
+    return f"the process ended with code {code}{': ' + last if last else ''}"
 
 
 @atexit.register

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from pathlib import Path
 
@@ -43,18 +42,14 @@ def open_nothing_more() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
-def die_with_parent(parent: int) -> None:
+def die_with_parent() -> None:
     """Have the system kill this process when its parent ends, however it ends, where it can.
 
-    The end of stdin tells of it, too, but not while a copy of the parent holds the other end.
-
-    Args:
-        parent: Its process id; it may have ended already.
+    The end of stdin tells of it, too, but not while another process holds the other end. A parent
+    that has ended before this call is told of in that way only.
     """
     if sys.platform != "linux":
         return
     import ctypes
 
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-    if os.getppid() != parent:
-        os._exit(0)

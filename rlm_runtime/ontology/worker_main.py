@@ -23,7 +23,7 @@ from rlm_runtime.errors import OntologyError, QueryError, RlmError
 from rlm_runtime.ontology.loading import Loaded, load_path, merge_named_graphs
 from rlm_runtime.ontology.local import LocalOntology
 from rlm_runtime.ontology.worker_limits import allow_memory, die_with_parent, open_nothing_more
-from rlm_runtime.ontology.worker_messages import Opening, receive, send
+from rlm_runtime.ontology.worker_messages import Opening, pack, receive, send
 
 __all__ = ["MOST_AT_ONCE", "main"]
 
@@ -32,7 +32,7 @@ MOST_AT_ONCE = 16
 
 # Twice what a main thread has: the engine recurses over deep queries.
 _STACK = 16 << 20
-_MOST_BYTES = 64 << 20
+_MOST_BYTES = 256 << 20
 _BROKEN = 70
 
 # What the libraries raise at a question that makes no sense to them.
@@ -41,6 +41,8 @@ _UNFORESEEN = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, V
 
 def main() -> None:
     """Serve the process at the other end of stdin and stdout until it is gone."""
+    # Of this thread, for the wish ends with the thread that utters it.
+    die_with_parent()
     replies = os.dup(1)
     # What a library prints must not get between the replies.
     os.dup2(2, 1)
@@ -72,30 +74,32 @@ class _Worker:
 
     def __init__(self, replies: int) -> None:
         self._replies = replies
-        self._parent = os.getppid()
         self._writing = threading.Lock()
         self._waiting: SimpleQueue[tuple[int, str, tuple[Any, ...]]] = SimpleQueue()
         self._stopped: dict[int, bool] = {}
+        self._ready: SimpleQueue[LocalOntology] = SimpleQueue()
+        threading.stack_size(_STACK)
+        # Before memory is bounded, so that their stacks do not count.
+        for _ in range(MOST_AT_ONCE):
+            threading.Thread(target=self._serve, daemon=True).start()
 
     def open(self, opening: Opening) -> None:
-        """Load the ontology; then answer, with as many threads as may be needed."""
+        """Load the ontology, and let the threads answer."""
         allow_memory(opening.load_limit)
         try:
             ontology = LocalOntology(_loaded(opening), dict(opening.usual))
         except RlmError as error:
-            self._send(("failed", type(error).__name__, str(error)))
+            self._send(pack(("failed", type(error).__name__, str(error))))
             return
         except MemoryError:
             text = "It needs more memory to load than allowed. Raise memory_limit."
-            self._send(("failed", OntologyError.__name__, text))
+            self._send(pack(("failed", OntologyError.__name__, text)))
             return
-        threading.stack_size(_STACK)
-        for _ in range(MOST_AT_ONCE):
-            threading.Thread(target=self._serve, args=(ontology,), daemon=True).start()
-        die_with_parent(self._parent)
         allow_memory(opening.memory_limit)
         open_nothing_more()
-        self._send(("open", ontology.prefixes))
+        for _ in range(MOST_AT_ONCE):
+            self._ready.put(ontology)
+        self._send(pack(("open", ontology.prefixes)))
 
     def take(self, number: int, method: str | None, arguments: tuple[Any, ...]) -> None:
         """Take a request in, or the wish to stop one."""
@@ -105,21 +109,30 @@ class _Worker:
         elif number in self._stopped:
             self._stopped[number] = True
 
-    def _serve(self, ontology: LocalOntology) -> None:
+    def _serve(self) -> None:
+        ontology = self._ready.get()
         while True:
             number, method, arguments = self._waiting.get()
-            try:
-                reply = (number, True, self._answer(ontology, number, method, arguments))
-            except (RlmError, SyntaxError) as error:
-                reply = (number, False, (type(error).__name__, str(error)))
-            except MemoryError:
-                text = "The answer needs too much memory. Ask for less."
-                reply = (number, False, (QueryError.__name__, text))
-            except _UNFORESEEN as error:
-                text = f"The question failed: {type(error).__name__}: {error}. Ask otherwise."
-                reply = (number, False, (QueryError.__name__, text))
+            packed = self._packed_answer(ontology, number, method, arguments)
             del self._stopped[number]
-            self._send(reply)
+            self._send(packed)
+
+    def _packed_answer(
+        self, ontology: LocalOntology, number: int, method: str, arguments: tuple[Any, ...]
+    ) -> bytes:
+        try:
+            packed = pack((number, True, self._answer(ontology, number, method, arguments)))
+            if len(packed) <= _MOST_BYTES:
+                return packed
+            error, text = QueryError, f"The answer holds {len(packed):,} bytes. Ask for less."
+        except (RlmError, SyntaxError) as known:
+            error, text = type(known), str(known)
+        except MemoryError:
+            error, text = QueryError, "The answer needs too much memory. Ask for less."
+        except _UNFORESEEN as other:
+            name = type(other).__name__
+            error, text = QueryError, f"The question failed: {name}: {other}. Ask otherwise."
+        return pack((number, False, (error.__name__, text)))
 
     def _answer(
         self, ontology: LocalOntology, number: int, method: str, arguments: tuple[Any, ...]
@@ -129,12 +142,14 @@ class _Worker:
             return ontology.run(query, lambda: self._stopped[number])
         return getattr(ontology, method)(*arguments)
 
-    def _send(self, message: tuple[Any, ...]) -> None:
+    def _send(self, packed: bytes) -> None:
         with self._writing:
-            send(self._replies, message)
+            send(self._replies, packed)
 
 
 def _loaded(opening: Opening) -> Loaded:
+    if opening.folder:
+        os.chdir(opening.folder)
     if opening.path:
         return load_path(Path(opening.path), opening.syntax)
     store = pyoxigraph.Store()

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from rlm_runtime.ontology.rdf_format import Syntax
 
-__all__ = ["EngineQuery", "EngineRows", "Opening", "receive", "send"]
+__all__ = ["EngineQuery", "EngineRows", "Opening", "pack", "receive", "send"]
 
 _LENGTH = 8
 
@@ -21,7 +21,8 @@ class Opening:
     """What a worker shall hold, and how much it may use.
 
     Attributes:
-        path: A file or folder; "" when ``statements`` are given.
+        path: A file or folder, as the user named it; "" when ``statements`` are given.
+        folder: The working directory that it was named in; "" where it does not matter.
         syntax: Forces the syntax of files.
         statements: N-Quads, packed with zlib.
         prefixes: Prefixes that belong to ``statements``.
@@ -31,6 +32,7 @@ class Opening:
     """
 
     path: str = ""
+    folder: str = ""
     syntax: Syntax | None = None
     statements: bytes = b""
     prefixes: Mapping[str, str] = field(default_factory=dict)
@@ -74,20 +76,21 @@ class EngineRows(NamedTuple):
     duration: float
 
 
-def send(descriptor: int, message: object) -> int:
-    """Write one message, in whole; the caller lets no other thread write meanwhile.
+def pack(message: object) -> bytes:
+    """Make a message ready to be sent."""
+    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
+    return len(body).to_bytes(_LENGTH, "little") + body
 
-    Returns:
-        Its size in bytes.
+
+def send(descriptor: int, packed: bytes) -> None:
+    """Write one message, in whole; the caller lets no other thread write meanwhile.
 
     Raises:
         OSError: Nobody reads any more.
     """
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    left = memoryview(len(body).to_bytes(_LENGTH, "little") + body)
+    left = memoryview(packed)
     while left:
         left = left[os.write(descriptor, left) :]
-    return len(body)
 
 
 def receive(stream: IO[bytes]) -> Any:

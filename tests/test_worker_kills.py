@@ -1,0 +1,258 @@
+"""No query outlives its time or eats all memory, and the others do not notice."""
+
+from __future__ import annotations
+
+import os
+import resource
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pyoxigraph import Store
+
+from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
+from rlm_runtime.ontology import Ontology, open_ontology
+from rlm_runtime.ontology.worker_messages import EngineQuery
+from tests.support.workers import alive, becomes, needs_proc, workers_of
+
+pytestmark = needs_proc
+
+ENDLESS = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f . ?g ?h ?i . ?j ?k ?l . ?m ?q ?o }"
+# Some seconds of work: nine million rows.
+LONG = "SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f }"
+DOUBLED = "".join(f"BIND(CONCAT(?v{i}, ?v{i}) AS ?v{i + 1}) " for i in range(40))
+GREEDY = [
+    f"SELECT (STRLEN(?v40) AS ?n) {{ BIND('0123456789' AS ?v0) {DOUBLED} }}",
+    f"SELECT (GROUP_CONCAT(CONCAT('{'x' * 999}', STR(?a))) AS ?all) {{ ?a ?b ?c . ?d ?e ?f }}",
+    "SELECT * { ?a ?b ?c . ?d ?e ?f } ORDER BY ?d ?a",
+    "SELECT (COUNT(DISTINCT *) AS ?n) { ?a ?b ?c . ?d ?e ?f }",
+]
+MANY = 3_000
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("crowd") / "crowd.nt"
+    path.write_text(
+        "".join(f"<http://e/{i}> <http://e/p> <http://e/o{i}> .\n" for i in range(MANY))
+    )
+    return path
+
+
+@pytest.fixture
+def crowd(path: Path) -> Iterator[Ontology]:
+    with open_ontology(path, memory_limit=2**28) as ontology:
+        yield ontology
+
+
+def works(ontology: Ontology) -> bool:
+    return ontology.select("SELECT * { ?s ?p ?o }", limit=7).truncated
+
+
+def worker_of(ontology: Ontology) -> int:
+    """Give the process that serves an ontology, once a query runs there."""
+    shared = ontology._shared  # type: ignore[attr-defined]
+    assert becomes(lambda: shared.busy)
+    return shared._worker._process.pid
+
+
+def test_a_runaway_over_many_triples_is_over_in_time(tmp_path: Path) -> None:
+    path = tmp_path / "many.nt"
+    with path.open("w") as file:
+        for i in range(350_000):
+            file.write(
+                f"<http://e/{i}> <http://e/p{i % 7}> <http://e/{i * 7 % 350_000}> .\n"
+                f'<http://e/{i}> <http://e/name> "thing {i}" .\n'
+            )
+    with open_ontology(path) as ontology:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        began = time.monotonic()
+        with pytest.raises(QueryTimeout, match="took longer than 2 s"):
+            ontology.select(ENDLESS, timeout=2)
+        took = time.monotonic() - began
+        assert works(ontology)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert 2 <= took < 5
+    assert after - before < 20_000, "kilobytes"
+
+
+def test_others_are_answered_although_their_process_is_killed(crowd: Ontology) -> None:
+    began = threading.Barrier(6)
+
+    def runaway() -> None:
+        began.wait()
+        with pytest.raises(QueryTimeout):
+            crowd.select(ENDLESS, timeout=0.3)
+
+    def patient() -> object:
+        began.wait()
+        return crowd.select(LONG, timeout=120).rows
+
+    def busy() -> bool:
+        began.wait()
+        return all(works(crowd) for _ in range(200))
+
+    with ThreadPoolExecutor(6) as pool:
+        bad = [pool.submit(runaway) for _ in range(2)]
+        long = [pool.submit(patient) for _ in range(2)]
+        short = [pool.submit(busy) for _ in range(2)]
+        assert [job.result() for job in bad] == [None, None]
+        assert [job.result() for job in long] == [[{"n": MANY**2}]] * 2
+        assert [job.result() for job in short] == [True, True]
+
+
+@pytest.mark.parametrize("query", GREEDY, ids=lambda query: query[8:30])
+def test_a_query_that_needs_too_much_memory_says_so(crowd: Ontology, query: str) -> None:
+    with pytest.raises(QueryError, match=r"more memory was needed than the 0\.25 GiB"):
+        crowd.select(query, timeout=120)
+    assert works(crowd)
+
+
+def test_others_are_answered_although_memory_ran_out(crowd: Ontology) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        bad = [pool.submit(crowd.select, query, timeout=120) for query in GREEDY[:2]]
+        good = [pool.submit(crowd.select, LONG, timeout=120) for _ in range(2)]
+        errors = [job.exception() for job in bad]
+        assert [job.result().rows for job in good] == [[{"n": MANY**2}]] * 2
+    assert all(isinstance(error, QueryError) and "memory" in str(error) for error in errors)
+
+
+def test_what_was_asked_when_the_process_was_killed_is_asked_again(crowd: Ontology) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(crowd.select, LONG, timeout=120)
+        os.kill(worker_of(crowd), signal.SIGKILL)
+        assert job.result().rows == [{"n": MANY**2}]
+
+
+def test_what_is_killed_time_and_again_fails_and_says_why(crowd: Ontology) -> None:
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(crowd.select, ENDLESS, timeout=120)
+        first = worker_of(crowd)
+        os.kill(first, signal.SIGKILL)
+        assert becomes(lambda: worker_of(crowd) != first)
+        os.kill(worker_of(crowd), signal.SIGKILL)
+        with pytest.raises(QueryError, match="killed from outside"):
+            job.result()
+    assert works(crowd)
+
+
+def test_a_query_between_rows_is_stopped_without_a_kill(crowd: Ontology) -> None:
+    works(crowd)
+    worker = crowd._shared._worker  # type: ignore[attr-defined]
+    query = "SELECT ('' AS ?x) { ?a ?b ?c . ?d ?e ?f FILTER(?c != ?f) }"
+    with pytest.raises(QueryTimeout):
+        crowd.select(query, limit=10**9, timeout=0.05)
+    assert works(crowd)
+    assert not worker.gone
+
+
+def test_rows_without_end_are_cut(crowd: Ontology) -> None:
+    query = f"SELECT ('{'x' * 968}' AS ?x) {{ ?a ?b ?c . ?d ?e ?f }}"
+    rows = crowd.select(query, limit=10**9, timeout=120)
+    assert (len(rows), rows.truncated) == (32_000, True)
+
+
+def test_an_interrupted_question_leaves_nothing_running(path: Path) -> None:
+    program = """
+import os, sys
+from rlm_runtime.ontology import open_ontology
+from tests.support.workers import workers_of
+from tests.test_worker_kills import ENDLESS
+ontology = open_ontology(sys.argv[1])
+print(*workers_of(), flush=True)
+try:
+    ontology.select(ENDLESS, timeout=120)
+except KeyboardInterrupt:
+    print(ontology.select("ASK {}").rows)
+"""
+    process = subprocess.Popen(
+        [sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdout is not None
+        worker = int(process.stdout.readline())
+        # It has begun when the worker has used up processor time of its own.
+        assert becomes(lambda: _ticks(worker) > 40)
+        process.send_signal(signal.SIGINT)
+        assert becomes(lambda: not alive(worker))
+        assert process.stdout.read() == "[{'ask': True}]\n"
+
+
+def _ticks(pid: int) -> int:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return int(fields[11])
+
+
+def test_a_worker_killed_while_it_loads_is_told_of(tmp_path: Path) -> None:
+    path = tmp_path / "slow.nt"
+    with path.open("w") as file:
+        file.writelines(f"<http://e/{i}> <http://e/p> <http://e/o{i}> .\n" for i in range(300_000))
+    before = workers_of()
+    with ThreadPoolExecutor(1) as pool:
+        job = pool.submit(open_ontology, path)
+        assert becomes(lambda: len(workers_of() - before) == 1)
+        (worker,) = workers_of() - before
+        os.kill(worker, signal.SIGKILL)
+        with pytest.raises(OntologyError, match=r"slow\.nt cannot be loaded: .*killed"):
+            job.result()
+    with open_ontology(path) as ontology:
+        assert works(ontology)
+
+
+@pytest.mark.parametrize("unit", ["{", "(", "OPTIONAL {", "FILTER(!", "?s ?p [", "SELECT * {"])
+def test_what_is_too_deep_for_the_engine_ends_no_more_than_its_query(
+    crowd: Ontology, unit: str
+) -> None:
+    asked = EngineQuery("SELECT * { " + unit * 200_000, {}, None, 10)
+    with pytest.raises((QueryError, SyntaxError)):
+        crowd._shared.ask("run", asked, timeout=60)  # type: ignore[attr-defined]
+    assert works(crowd)
+
+
+@pytest.mark.parametrize("depth", [20, 95])
+def test_what_the_guard_lets_through_is_not_too_deep(crowd: Ontology, depth: int) -> None:
+    worker = crowd._shared._worker  # type: ignore[attr-defined]
+    nested = "SELECT * { ?s ?p ?o " + "OPTIONAL { ?s ?p ?o " * depth + "}" * depth + "}"
+    assert crowd.select(nested, limit=1, timeout=60).truncated
+    formula = "(" * depth + "1" + " + 1)" * depth
+    assert crowd.select(f"SELECT ({formula} AS ?x) {{}}").rows == [{"x": depth + 1}]
+    assert not worker.gone
+
+
+def test_no_query_finds_a_way_out_even_when_nothing_checks_it(crowd: Ontology) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        query = f"SELECT * {{ SERVICE <{address}> {{ ?s ?p ?o }} }}"
+        asked = EngineQuery(query, {}, None, 10)
+        with pytest.raises(QueryError):
+            crowd._shared.ask("run", asked, timeout=60)  # type: ignore[attr-defined]
+        assert not select.select([listening], [], [], 0)[0]
+
+        def unbound() -> None:
+            with pytest.raises(OSError, match=".*"):
+                list(Store().query(query))  # type: ignore[arg-type]
+
+        thread = threading.Thread(target=unbound)
+        thread.start()
+        connection, _ = listening.accept()
+        connection.close()
+        thread.join()
+    assert works(crowd)
+
+
+def test_every_function_of_the_language_works_in_a_worker_that_can_open_nothing(
+    crowd: Ontology,
+) -> None:
+    calls = "RAND() NOW() UUID() STRUUID() BNODE() SHA512('x') MD5('x') YEAR(NOW()) TZ(NOW())"
+    calls += " REGEX('a','A','i') REPLACE('aé','É','o','i') UCASE('ß') LANGMATCHES('de','*')"
+    columns = " ".join(f"({call} AS ?x{i})" for i, call in enumerate(calls.split()))
+    (row,) = crowd.select(f"SELECT {columns} {{}}").rows
+    assert None not in row.values()
