@@ -10,7 +10,7 @@ from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import labels_of
 from rlm_runtime.ontology.protocol import Ontology, Term
 
-__all__ = ["MAX_ROWS", "Asker", "CardFacts", "PropertyFacts", "Usage"]
+__all__ = ["MAX_ROWS", "Asker", "CardFacts", "PropertyFacts", "Usage", "whole"]
 
 MAX_ROWS = 5_000
 """Rows that one question may have for its answer."""
@@ -97,6 +97,9 @@ class CardFacts:
         namespaces: Namespace to number of subjects.
         missing: What could not be found out, and why.
         failed: Whether a question failed, so that asking again may find out more.
+        least: When there is too much to count: how many triples there are at least. Numbers are
+            then of a sample, where they could not be had exactly.
+        looked_at: Class to the number of its instances that usages are told of, if not all.
     """
 
     title: str = ""
@@ -121,11 +124,16 @@ class CardFacts:
     namespaces: dict[str, int] = field(default_factory=dict)
     missing: list[str] = field(default_factory=list)
     failed: bool = False
+    least: int | None = None
+    looked_at: dict[str, int] = field(default_factory=dict)
 
     @property
     def is_data(self) -> bool:
         """Whether it is instances that count here, rather than a vocabulary's classes."""
-        return (self.individuals or 0) >= len(self.classes)
+        counted = self.individuals
+        if counted is None and self.least is not None:
+            counted = sum(self.classes.values())
+        return (counted or 0) >= len(self.classes)
 
     @property
     def children(self) -> dict[str, list[str]]:
@@ -137,20 +145,33 @@ class CardFacts:
         return children
 
 
+def whole(term: Term) -> int:
+    """Give a count as a number; an endpoint may send anything in its place.
+
+    Example:
+        >>> whole(Term("42", "literal")), whole(Term("many", "literal"))
+        (42, 0)
+    """
+    return int(term.value) if term.value.isdecimal() else 0
+
+
 class Asker:
     """Runs queries within a time for each and a time for all; they never fail, but leave facts out.
 
     Args:
         ontology: What to ask.
-        timeout: Seconds for each query; for all together three times that.
+        timeout: Seconds for each query.
+        seconds: Seconds for all together.
         facts: Their ``missing`` names what a query could not find out, and why.
     """
 
-    def __init__(self, ontology: Ontology, timeout: float, facts: CardFacts) -> None:
+    def __init__(
+        self, ontology: Ontology, timeout: float, seconds: float, facts: CardFacts
+    ) -> None:
         self.ontology = ontology
         self.timeout = timeout
         self.facts = facts
-        self._until = time.monotonic() + 3 * timeout
+        self._until = time.monotonic() + seconds
 
     def ask(self, what: str, query: str) -> tuple[tuple[Term | None, ...], ...]:
         """Give the rows of a query, none when it fails."""
@@ -169,12 +190,33 @@ class Asker:
     def counts(self, what: str, query: str) -> dict[str, int]:
         """Give the counts ?n by ?k, the highest first, of a query without an order."""
         rows = self.ask(what, f"{query} ORDER BY DESC(?n) ?k")
-        return {key.value: int(n.value) for key, n in rows if key and n and key.kind != "bnode"}
+        return {key.value: whole(n) for key, n in rows if key and n and key.kind != "bnode"}
+
+    def counts_or_sample(self, what: str, pattern: str, key: str, sample: str) -> dict[str, int]:
+        """Count the values of ``key`` in all matches of a pattern; where that fails, in a sample.
+
+        Args:
+            what: What is counted.
+            pattern: Of all.
+            key: A variable of both patterns.
+            sample: A pattern for the sample.
+        """
+
+        def query(body: str) -> str:
+            return f"SELECT ({key} AS ?k) (COUNT(*) AS ?n) WHERE {{ {body} }} GROUP BY {key}"
+
+        before = len(self.facts.missing)
+        found = self.counts(what, query(pattern))
+        if len(self.facts.missing) == before:
+            return found
+        self.facts.missing[before:] = [f"all {what}"]
+        return self.counts(f"{what} of a sample", query(sample))
 
     def labels(self, iris: Sequence[str]) -> dict[str, str]:
         """Give the labels that say more than the names, none when the query fails."""
         try:
-            return labels_of(self.ontology, iris, self.timeout)
+            left = max(self._until - time.monotonic(), 0.1)
+            return labels_of(self.ontology, iris, min(self.timeout, left))
         except QueryError as error:
             self._failed("labels", type(error).__name__)
             return {}
@@ -182,7 +224,7 @@ class Asker:
     def number(self, what: str, query: str) -> int | None:
         """Give the one number of a query, None when it fails."""
         rows = self.ask(what, query)
-        return int(rows[0][0].value) if rows and rows[0][0] else None
+        return whole(rows[0][0]) if rows and rows[0][0] else None
 
     def _failed(self, what: str, why: str) -> tuple[()]:
         self.facts.missing.append(f"{what} ({why})")

@@ -194,7 +194,7 @@ class InstanceLines:
             return []
         shown = [iri for iri in counts if iri in facts.usages][: detail.classes]
         written = [self._used_line(iri, counts[iri], detail) for iri in shown]
-        how = "; describe_entity lists the rest" if any(cut for _, cut in written) else ""
+        how = "; schema_of lists the rest" if any(cut for _, cut in written) else ""
         lines = [f"Classes (direct instances): predicates of their instances{how}"] if shown else []
         for cls, (line, _) in zip(shown, written, strict=True):
             lines += [line, *self._trees(cls, detail)]
@@ -224,9 +224,10 @@ class InstanceLines:
         # What an instance is called is what questions name it by.
         ranked = sorted(groups, key=lambda predicate: predicate not in NAME_PREDICATES)
         shown = ranked[: detail.predicates]
+        looked_at = self._facts.looked_at.get(cls, instances)
         parts = [
             f"{self._names.full(predicate, labels=detail.labels)} "
-            f"{self._values(groups[predicate], instances, detail)}"
+            f"{self._values(groups[predicate], looked_at, detail)}"
             for predicate in shown
         ]
         if len(groups) > len(shown):

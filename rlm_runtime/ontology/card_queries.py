@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from rlm_runtime.ontology.card_facts import MAX_ROWS, Asker, CardFacts, PropertyFacts
+from rlm_runtime.ontology.card_facts import MAX_ROWS, Asker, CardFacts, PropertyFacts, whole
 from rlm_runtime.ontology.card_usages import gather_usages
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Ontology
@@ -38,26 +38,60 @@ _PROPERTY_TYPES = {
     OWL + "AnnotationProperty": "annotation",
     RDF + "Property": "rdf:Property",
 }
+_NAMESPACE = 'BIND(REPLACE(STR(?s), "[^/#]*$", "") AS ?k)'
+_SOME_SUBJECTS = 20_000
+_SOME_TEXTS = 50_000
 _PAIR = "FILTER(isIRI(?a) && isIRI(?b)) } ORDER BY ?a ?b"
 
 
-def gather_card_facts(ontology: Ontology, *, timeout: float) -> CardFacts:
+def gather_card_facts(
+    ontology: Ontology, *, timeout: float, seconds: float, most: int | None = None
+) -> CardFacts:
     """Ask an ontology for what its card says.
 
     A query that fails or takes too long leaves its facts out and is told in ``missing``.
 
     Args:
         ontology: Local or remote.
-        timeout: Seconds for each of about twenty queries; for all together three times that.
+        timeout: Seconds for each of about twenty queries.
+        seconds: Seconds for all together.
+        most: The most triples that are looked at as a whole; of more, samples are. None means
+            any number.
     """
-    asker = Asker(ontology, timeout, CardFacts())
+    asker = Asker(ontology, timeout, seconds, CardFacts())
     _about(asker)
-    _sizes(asker)
+    if most is not None and _is_larger(asker, most):
+        _sampled_sizes(asker)
+    else:
+        _sizes(asker)
     _classes(asker)
     _properties(asker)
     _names(asker)
     gather_usages(asker)
     return asker.facts
+
+
+def _is_larger(asker: Asker, most: int) -> bool:
+    """Say whether there are more triples than so many, without counting them all."""
+    first = f"{{ SELECT ?s WHERE {{ ?s ?p ?o }} LIMIT {most + 1} }}"
+    found = asker.number("triples", f"SELECT (COUNT(*) AS ?n) WHERE {{ {first} }}")
+    if found is not None and found <= most:
+        return False
+    asker.facts.least = min(found or 0, most)
+    return True
+
+
+def _sampled_sizes(asker: Asker) -> None:
+    """Find out what is in use where there is too much to count, from some subjects if need be."""
+    facts = asker.facts
+    some = f"{{ SELECT DISTINCT ?s WHERE {{ ?s ?p0 ?o0 }} LIMIT {_SOME_SUBJECTS} }}"
+    facts.predicates = asker.counts_or_sample("predicates", "?s ?p ?o", "?p", f"{some} ?s ?p ?o")
+    types = asker.counts_or_sample("classes", "?s a ?type", "?type", f"{some} ?s a ?type")
+    _take_types(facts, types)
+    facts.namespaces = asker.counts(
+        "namespaces",
+        f"SELECT ?k (COUNT(*) AS ?n) WHERE {{ {some} FILTER(isIRI(?s)) {_NAMESPACE} }} GROUP BY ?k",
+    )
 
 
 def _about(asker: Asker) -> None:
@@ -90,13 +124,7 @@ def _sizes(asker: Asker) -> None:
     types = asker.counts(
         "classes", "SELECT ?k (COUNT(DISTINCT ?s) AS ?n) WHERE { ?s a ?k } GROUP BY ?k"
     )
-    facts.classes = {iri: n for iri, n in types.items() if not iri.startswith(META)}
-    if any(iri.startswith(OWL) for iri in types if iri != OWL + "Ontology"):
-        facts.declared.append("OWL")
-    elif any(iri.startswith((RDFS, RDF + "Property")) for iri in types):
-        facts.declared.append("RDFS")
-    if SKOS + "Concept" in types:
-        facts.declared.append("SKOS")
+    _take_types(facts, types)
     facts.individuals = asker.number(
         "instances",
         "SELECT (COUNT(DISTINCT ?s) AS ?n) WHERE { ?s a ?c FILTER("
@@ -106,8 +134,19 @@ def _sizes(asker: Asker) -> None:
     facts.namespaces = asker.counts(
         "namespaces",
         "SELECT ?k (COUNT(*) AS ?n) WHERE { { SELECT DISTINCT ?s WHERE { ?s ?p ?o "
-        'FILTER(isIRI(?s)) } } BIND(REPLACE(STR(?s), "[^/#]*$", "") AS ?k) } GROUP BY ?k',
+        f"FILTER(isIRI(?s)) }} }} {_NAMESPACE} }} GROUP BY ?k",
     )
+
+
+def _take_types(facts: CardFacts, types: Mapping[str, int]) -> None:
+    """Take in the classes, and what they tell of the languages of the schema."""
+    facts.classes = {iri: n for iri, n in types.items() if not iri.startswith(META)}
+    if any(iri.startswith(OWL) for iri in types if iri != OWL + "Ontology"):
+        facts.declared.append("OWL")
+    elif any(iri.startswith((RDFS, RDF + "Property")) for iri in types):
+        facts.declared.append("RDFS")
+    if SKOS + "Concept" in types:
+        facts.declared.append("SKOS")
 
 
 def _classes(asker: Asker) -> None:
@@ -146,7 +185,7 @@ def _properties(asker: Asker) -> None:
     ):
         found = _property(facts, a.value) if a else None
         if found and sort:
-            found.sorts.append(_PROPERTY_TYPES[sort.value])
+            found.sorts.append(_PROPERTY_TYPES.get(sort.value, "rdf:Property"))
     for iri in facts.predicates:
         _property(facts, iri)
     facts.domain_terms = _in_use(facts, DOMAINS)
@@ -185,12 +224,15 @@ def _names(asker: Asker) -> None:
         used = [iri for iri in predicates if iri in facts.predicates]
         if not used:
             continue
+        texts = f"{values_clause(used)} ?s ?x ?v FILTER(isLiteral(?v))"
+        if facts.least is not None:
+            texts = f"{{ SELECT ?x ?v WHERE {{ {texts} }} LIMIT {_SOME_TEXTS} }}"
         for predicate, language, count in asker.ask(
             "languages",
-            f"SELECT ?x ?lang (COUNT(*) AS ?n) WHERE {{ {values_clause(used)} ?s ?x ?v "
-            "FILTER(isLiteral(?v)) BIND(LCASE(LANG(?v)) AS ?lang) } GROUP BY ?x ?lang",
+            f"SELECT ?x ?lang (COUNT(*) AS ?n) WHERE {{ {texts} "
+            "BIND(LCASE(LANG(?v)) AS ?lang) } GROUP BY ?x ?lang",
         ):
             if predicate and count:
                 tag = language.value if language else ""
-                target.setdefault(predicate.value, {})[tag] = int(count.value)
+                target.setdefault(predicate.value, {})[tag] = whole(count)
     facts.labels = asker.labels([*facts.classes, *facts.properties][:500])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -20,7 +21,9 @@ _NAME_WORDS = frozenset({"name", "title", "label"})
 _MEMBER = "/(owl:unionOf/rdf:rest*/rdf:first)?"
 
 
-def working_queries(ontology: Ontology, facts: CardFacts, *, timeout: float) -> list[str]:
+def working_queries(
+    ontology: Ontology, facts: CardFacts, *, timeout: float, seconds: float
+) -> list[str]:
     """Give up to two queries, of different kinds, that find something in this ontology.
 
     They are models for others: a join and a count with labels in one language where there are
@@ -30,7 +33,9 @@ def working_queries(ontology: Ontology, facts: CardFacts, *, timeout: float) -> 
         ontology: Where they are run.
         facts: What they are made from.
         timeout: Seconds for each of at most eight tries.
+        seconds: Seconds for all of them.
     """
+    until = time.monotonic() + seconds
     maker = _Maker(ontology, facts)
     of_data = (maker.counting(), maker.joining(), maker.listing())
     of_schema = (maker.properties(), maker.subclasses(), maker.rangeless())
@@ -44,7 +49,10 @@ def working_queries(ontology: Ontology, facts: CardFacts, *, timeout: float) -> 
     ):
         for query in candidates:
             tried += 1
-            if _finds(ontology, query, timeout):
+            left = until - time.monotonic()
+            if left <= 0:
+                return found
+            if _finds(ontology, query, min(timeout, left)):
                 found.append(query)
                 break
             if tried >= _MAX_TRIED:

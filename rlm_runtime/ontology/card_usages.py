@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from rlm_runtime.ontology.card_facts import Asker, Usage
+from rlm_runtime.ontology.card_facts import Asker, Usage, whole
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.terms import kind_of
@@ -21,6 +21,8 @@ _FEW_INSTANCES = 12
 _FEW_MARKS = 8
 _MAX_TREES = 3
 _MAX_TREE = 30
+_MAX_SAMPLED = 15
+_SOME_INSTANCES = 100
 
 
 def gather_usages(asker: Asker) -> None:
@@ -29,17 +31,31 @@ def gather_usages(asker: Asker) -> None:
     # In a vocabulary, a class with one instance tells of the vocabulary itself.
     least = 1 if facts.is_data else 2
     counted = [iri for iri, count in facts.classes.items() if count >= least][:_MAX_CLASSES]
-    _of_classes(asker, counted)
+    if facts.least is not None:
+        _of_some_instances(asker, counted[:_MAX_SAMPLED])
+        return
+    _of_classes(asker, counted, f"{values_clause(counted)} ?s a ?x ; ?p ?o")
     _untyped(asker)
     _value_lists(asker)
     _trees(asker)
     _annotations(asker)
 
 
-def _of_classes(asker: Asker, classes: Sequence[str]) -> None:
+def _of_some_instances(asker: Asker, classes: Sequence[str]) -> None:
+    """Look at the first instances of each class, where there are too many."""
+    some = " UNION ".join(
+        f"{{ SELECT (<{iri}> AS ?x) ?s WHERE {{ ?s a <{iri}> }} LIMIT {_SOME_INSTANCES} }}"
+        for iri in classes
+    )
+    asker.facts.looked_at = {iri: min(asker.facts.classes[iri], _SOME_INSTANCES) for iri in classes}
+    _of_classes(asker, classes, f"{{ SELECT ?x ?s WHERE {{ {some} }} }} ?s ?p ?o")
+
+
+def _of_classes(asker: Asker, classes: Sequence[str], instances: str) -> None:
+    """Tell the usages of some classes; the pattern has their instances as ?s with ?x, ?p, ?o."""
     if not classes:
         return
-    which = f"{values_clause(classes)} ?s a ?x ; ?p ?o FILTER(?p != <{RDF}type>)"
+    which = f"{instances} FILTER(?p != <{RDF}type>)"
     _usages(asker, "?x", which)
     kinds = {usage.kind for usages in asker.facts.usages.values() for usage in usages}
     if "bnode" in kinds:
@@ -101,9 +117,9 @@ def _usages(asker: Asker, cls: str, which: str) -> None:
         usage = Usage(
             predicate.value,
             kind_of(like, asker.ontology.compact),
-            int(n.value),
-            int(have.value),
-            int(values.value),
+            whole(n),
+            whole(have),
+            whole(values),
             low,
             high,
         )
@@ -223,8 +239,8 @@ def _annotations(asker: Asker) -> None:
             if name and name not in found:
                 found.append(name)
             if name == "text" and count and values:
-                repeats = int(count.value) >= 3 * int(values.value)
-                few += [predicate.value] if repeats and int(values.value) <= _FEW_MARKS else []
+                repeats = whole(count) >= 3 * whole(values)
+                few += [predicate.value] if repeats and whole(values) <= _FEW_MARKS else []
     if few:
         for predicate, text, count in asker.ask(
             "the texts of some annotations",
@@ -232,7 +248,7 @@ def _annotations(asker: Asker) -> None:
             "FILTER(isLiteral(?o)) } GROUP BY ?x ?o ORDER BY ?x DESC(?n) ?o",
         ):
             if predicate and text and count:
-                facts.marks.setdefault(predicate.value, {})[text.value] = int(count.value)
+                facts.marks.setdefault(predicate.value, {})[text.value] = whole(count)
 
 
 def _kind_name(ontology: Ontology, sort: str) -> str:

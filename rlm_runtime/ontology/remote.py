@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from rlm_runtime.errors import ConfigurationError, OntologyError, QueryError, QueryRejected
 from rlm_runtime.ontology.class_schema import ClassSchemas
@@ -35,6 +35,9 @@ from rlm_runtime.ontology.remote_request import Dataset, bounded_text, make_requ
 from rlm_runtime.ontology.remote_results import read_rows
 from rlm_runtime.ontology.remote_search import search_remote
 from rlm_runtime.ontology.schema import ClassSchema
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.sense_card import SenseCard
 
 __all__ = ["RemoteOntology"]
 
@@ -104,7 +107,9 @@ class RemoteOntology:
         if search_query is not None:
             check_search_query(search_query)
         self._search_query = search_query
-        key = (endpoint.place, self._dataset, tuple(sorted(login.headers.items())))
+        given = tuple(sorted(self._given.items()))
+        sent = tuple(sorted(login.headers.items()))
+        key = (endpoint.place, self._name, self._dataset, given, sent, search_query)
         self._known: Known = known_of(key)
         self._prefixes = PrefixMap({**self._known.prefixes, **self._given})
         self._schemas = ClassSchemas(self)
@@ -131,6 +136,11 @@ class RemoteOntology:
     def host(self) -> str:
         """The host of the endpoint, for the modules of this package."""
         return self._place.origin.host
+
+    @property
+    def cards(self) -> MutableMapping[int, SenseCard]:
+        """Where sense cards are kept, by their greatest length."""
+        return self._known.cards
 
     @property
     def known(self) -> Known:

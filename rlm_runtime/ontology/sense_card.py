@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
+from rlm_runtime.errors import OntologyError, QueryTimeout
 from rlm_runtime.ontology.card_facts import CardFacts
 from rlm_runtime.ontology.card_lines import (
     CardNames,
@@ -26,6 +27,13 @@ __all__ = ["SenseCard", "make_sense_card", "read_sense_card"]
 
 _LEAST = 300
 _QUERY_TIMEOUT = 10.0
+_SECONDS = 30.0
+# An endpoint may be far, busy and huge: what is not told in this time is left out of its card.
+_CONTACT_TIMEOUT = 10.0
+_PROBE_TIMEOUT = 3.0
+_PROBE_SECONDS = 10.0
+_QUERY_SECONDS = 4.0
+_MAX_TRIPLES = 200_000
 _USUAL = ("rdf", "rdfs", "owl", "xsd", "skos")
 _SORTS = ("object", "datatype", "annotation", "rdf:Property")
 
@@ -42,11 +50,13 @@ class SenseCard(NamedTuple):
 def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
     """Say what an ontology is: size, vocabulary, predicates in use, queries that run.
 
-    Everything is found by queries, and two calls give the same text. When there is too much for
+    Everything is found by queries, and two calls give the same text. Of a large endpoint samples
+    are looked at, within some ten seconds, and the card says so. When there is too much for
     ``max_chars``, descriptions and examples go first, then ranges and inverses, then predicates
     and classes from the rarest on; the card says how many were left out. No line is cut in the
     middle. A whole card is kept for as long as the ontology is; one for which a query
-    failed, as after a time-out, is made anew.
+    failed, as after a time-out, is made anew. The cards of an endpoint are kept for ten minutes,
+    for all who open it.
 
     Args:
         ontology: Local or remote.
@@ -54,6 +64,7 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
 
     Raises:
         ValueError: ``max_chars`` is too small for a card.
+        OntologyError: The ontology is closed, or its endpoint does not answer.
 
     Example:
         >>> import rdflib
@@ -70,21 +81,49 @@ def read_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> SenseCard:
     """Give the text of ``make_sense_card`` with the facts behind it, which must not be changed."""
     if max_chars < _LEAST:
         raise ValueError(f"max_chars must be at least {_LEAST}, not {max_chars}.")
-    try:
-        cards = _made.setdefault(ontology, {})
-    except TypeError:
-        # It has no hash, or no place for weak references.
-        cards = {}
+    _greet(ontology)
+    cards = _cards_of(ontology)
     if max_chars in cards:
-        # A closed ontology has no card either, and says so.
-        ontology.select("ASK {}")
         return cards[max_chars]
-    facts = gather_card_facts(ontology, timeout=_QUERY_TIMEOUT)
-    queries = working_queries(ontology, facts, timeout=_QUERY_TIMEOUT)
+    if _is_endpoint(ontology):
+        facts = gather_card_facts(
+            ontology, timeout=_PROBE_TIMEOUT, seconds=_PROBE_SECONDS, most=_MAX_TRIPLES
+        )
+        queries = working_queries(ontology, facts, timeout=_PROBE_TIMEOUT, seconds=_QUERY_SECONDS)
+    else:
+        facts = gather_card_facts(ontology, timeout=_QUERY_TIMEOUT, seconds=_SECONDS)
+        queries = working_queries(ontology, facts, timeout=_QUERY_TIMEOUT, seconds=_SECONDS)
     made = SenseCard(_fitted(_Card(ontology, facts, queries), max_chars), facts)
-    if not facts.failed:
+    if not facts.failed or _is_endpoint(ontology):
         cards[max_chars] = made
     return made
+
+
+def _is_endpoint(ontology: Ontology) -> bool:
+    return ontology.source.startswith(("http://", "https://"))
+
+
+def _greet(ontology: Ontology) -> None:
+    """Ask for next to nothing: what is closed or gives no answer has no card, and says so."""
+    try:
+        ontology.select("ASK {}", timeout=_CONTACT_TIMEOUT)
+    except QueryTimeout as error:
+        raise OntologyError(
+            f"The ontology {ontology.name!r} gave no answer to ASK {{}} within "
+            f"{_CONTACT_TIMEOUT:g} s. Check that it is up, or try again later."
+        ) from error
+
+
+def _cards_of(ontology: Ontology) -> MutableMapping[int, SenseCard]:
+    """Give where the cards of an ontology are kept."""
+    shared = getattr(ontology, "cards", None)
+    if shared is not None:
+        return shared
+    try:
+        return _made.setdefault(ontology, {})
+    except TypeError:
+        # It has no hash, or no place for weak references.
+        return {}
 
 
 def _fitted(card: _Card, max_chars: int) -> str:
@@ -135,6 +174,8 @@ class _Card:
         queries = self._queries[: detail.queries]
         if queries:
             lines += ["Queries that run as they are:", *queries]
+        if self._facts.least is not None:
+            lines.append("Too large to look at as a whole: values and shares are those of samples.")
         if self._facts.missing:
             lines.append(f"Not found out: {', '.join(dict.fromkeys(self._facts.missing))}.")
         return lines
@@ -153,7 +194,8 @@ class _Card:
         about = ". ".join(text.rstrip(".") for text in (facts.title, comment) if text)
         about += "" if about.endswith("…") or not about else "."
         sort = " and ".join(facts.declared) or "RDF without a declared schema"
-        triples = "uncounted" if facts.triples is None else f"{facts.triples:,}"
+        least = "uncounted" if not facts.least else f"more than {facts.least:,}"
+        triples = least if facts.triples is None else f"{facts.triples:,}"
         instances = "uncounted" if facts.individuals is None else f"{facts.individuals:,}"
         instances = "no" if instances == "0" else instances
         size = (
