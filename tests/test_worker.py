@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,10 +40,10 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def others() -> Iterator[set[int]]:
+def others() -> set[int]:
     """The workers that other tests have left."""
     gc.collect()
-    yield workers_of()
+    return workers_of()
 
 
 def size(ontology: Ontology) -> object:

@@ -237,7 +237,7 @@ def test_no_query_finds_a_way_out_even_when_nothing_checks_it(crowd: Ontology) -
         assert not select.select([listening], [], [], 0)[0]
 
         def unbound() -> None:
-            with pytest.raises(OSError, match=".*"):
+            with pytest.raises(OSError):  # noqa: PT011 (a server that hangs up)
                 list(Store().query(query))  # type: ignore[arg-type]
 
         thread = threading.Thread(target=unbound)
