@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import os
 import re
+import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
 from rlm_runtime.errors import OntologyError
 
-__all__ = ["MAX_BYTES", "RdfBytes", "open_rdf"]
+__all__ = ["RdfBytes", "holds_more_than", "open_rdf"]
 
-MAX_BYTES = 4 * 2**30
-"""The most bytes that one file may hold, unzipped; what is read beyond them is an error."""
-
+# N-Triples shrink to a tenth or a fiftieth; zip bombs to a thousandth.
+_MAX_RATIO = 200
+_ALWAYS_ALLOWED = 64 * 2**20
+# Parsers need up to 0.2 microseconds a byte. Only what attacks them, such as nesting without end,
+# takes them this long.
+_MAX_SECONDS_A_BYTE = 10e-6
+_PATIENCE = 10.0
 _CHUNK = 1 << 16
 _TAIL = 4096
 # The longer marks first: the one of UTF-32 begins with the one of UTF-16.
@@ -64,21 +70,21 @@ class RdfBytes:
 
 
 @contextmanager
-def open_rdf(path: Path) -> Iterator[RdfBytes]:
+def open_rdf(path: Path, on_read: Callable[[int], None] | None = None) -> Iterator[RdfBytes]:
     """Open a file for reading, whatever its compression and encoding.
 
+    Args:
+        path: Of a regular file.
+        on_read: Called now and then with the bytes of the file that were read so far.
+
     Raises:
-        OntologyError: It cannot be read, is a broken gzip file, holds more than MAX_BYTES
-            or text in no encoding that it names; also while it is read within the block.
+        OntologyError: It cannot be read, is a broken gzip file or one that unzips without end,
+            holds text in no encoding that it names, grows meanwhile, or keeps its parser busy
+            beyond all measure; also while it is read within the block.
     """
-    if path.exists() and not path.is_file():
-        raise OntologyError(f"{path} is not a regular file. Give an RDF file or a folder of them.")
     try:
-        with path.open("rb") as file:
-            zipped = file.read(2) == b"\x1f\x8b"
-            file.seek(0)
-            stream = cast(IO[bytes], gzip.GzipFile(fileobj=file)) if zipped else file
-            yield RdfBytes(_in_utf8(_bounded(stream, path), path))
+        with _opened(path) as (file, stream):
+            yield RdfBytes(_in_utf8(_bounded(stream, file, path, on_read), path))
     except FileNotFoundError:
         raise OntologyError(f"There is no file {path}. Check the path.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -91,16 +97,57 @@ def open_rdf(path: Path) -> Iterator[RdfBytes]:
         ) from error
 
 
-def _bounded(stream: IO[bytes], path: Path) -> Iterator[bytes]:
+def holds_more_than(path: Path, size: int) -> bool:
+    """Say whether a file holds more than ``size`` bytes, unzipped; a broken one holds less."""
+    if path.stat().st_size > size:
+        return True
+    left = size
+    try:
+        with _opened(path) as (file, stream):
+            if stream is file:
+                return False
+            while left >= 0 and (chunk := stream.read(_CHUNK)):
+                left -= len(chunk)
+    except (EOFError, zlib.error, OSError):
+        return False
+    return left < 0
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[IO[bytes], IO[bytes]]]:
+    """Open a file; give it and the stream of what it holds, which is itself unless it is zipped."""
+    with path.open("rb") as file:
+        zipped = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        yield file, cast(IO[bytes], gzip.GzipFile(fileobj=file)) if zipped else file
+
+
+def _bounded(
+    stream: IO[bytes], file: IO[bytes], path: Path, on_read: Callable[[int], None] | None
+) -> Iterator[bytes]:
+    size = os.fstat(file.fileno()).st_size
+    most = size if stream is file else max(_ALWAYS_ALLOWED, _MAX_RATIO * size)
+    # The time of this thread, in which the parser runs between two chunks: waiting does not count.
+    begin = time.thread_time()
     total = 0
     while chunk := stream.read(_CHUNK):
         total += len(chunk)
-        if total > MAX_BYTES:
+        if total > most:
             raise OntologyError(
-                f"{path} holds more than {MAX_BYTES} bytes when unzipped. Split it, or raise "
-                "rlm_runtime.ontology.rdf_bytes.MAX_BYTES if it is meant to be so large."
+                f"{path} grows while it is read. Wait until it is written, and open it again."
+                if stream is file
+                else f"{path} unzips to more than {_MAX_RATIO} times its size, as attacks do. "
+                "Unzip it first, if it is meant to."
             )
+        if on_read is not None:
+            on_read(file.tell())
         yield chunk
+        spent = time.thread_time() - begin
+        if spent > max(_PATIENCE, total * _MAX_SECONDS_A_BYTE):
+            raise OntologyError(
+                f"{path} keeps its parser busy for {spent:.0f} s with {total} bytes, as attacks "
+                "do: by values nested without end, for example. Save it as N-Triples or N-Quads."
+            )
 
 
 def _in_utf8(chunks: Iterator[bytes], path: Path) -> Iterator[bytes]:

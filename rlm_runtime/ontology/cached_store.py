@@ -1,0 +1,183 @@
+"""Open a source from its store on disk, which is built the first time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rlm_runtime.errors import OntologyError
+from rlm_runtime.ontology.cache import (
+    MANIFEST,
+    evict,
+    lock_of,
+    ontologies_folder,
+    remove_entry,
+    unfinished,
+)
+from rlm_runtime.ontology.filling import Loaded, OnProgress, load_source
+from rlm_runtime.ontology.search import LabelIndex
+from rlm_runtime.ontology.sources import Source
+
+if TYPE_CHECKING:
+    from pyoxigraph import Store
+
+__all__ = ["distrust", "load_cached"]
+
+# A new one has all stores built again; so has a new version of the engine.
+_VERSION = 1
+_STORE = "store"
+_LABELS = "labels.sqlite"
+
+
+def load_cached(source: Source, on_progress: OnProgress | None = None) -> Loaded:
+    """Open the store of a source from the cache folder, building it if it is not there.
+
+    Of several processes that open the same new source, one builds and the others wait for it.
+    A store that is not whole, or that the engine finds broken, is built again.
+
+    Raises:
+        OntologyError: As ``load_source``; or the cache folder cannot be written, or is full.
+    """
+    try:
+        return _load(source, on_progress)
+    except OSError as error:
+        raise _not_written(error) from error
+
+
+def distrust(loaded: Loaded) -> bool:
+    """Have a store built again at the next opening, because reading it showed that it is broken.
+
+    Returns:
+        Whether it lies on disk; one in memory cannot be built again in this way.
+    """
+    if loaded.folder is None:
+        return False
+    with contextlib.suppress(OSError):
+        (loaded.folder / MANIFEST).unlink()
+    return True
+
+
+def _load(source: Source, on_progress: OnProgress | None) -> Loaded:
+    signature, settled = source.signature()
+    known = ontologies_folder() / ".known" / signature
+    key = _read_key(known) or source.content_key()
+    loaded = _open(key)
+    if loaded is None:
+        with lock_of(key):
+            loaded = _open(key)
+            if loaded is None:
+                remove_entry(key)
+                _build(key, source, on_progress)
+                loaded = _open(key)
+        evict(keep=key)
+    if loaded is None:
+        raise OntologyError(
+            f"What was written for {source.path} into {ontologies_folder()} cannot be read again. "
+            "Check the disk, or set RLM_RUNTIME_HOME to a folder on another one."
+        )
+    if settled and not known.exists():
+        known.parent.mkdir(exist_ok=True)
+        part = known.with_suffix(f".{os.getpid()}")
+        part.write_text(key, "ascii")
+        os.replace(part, known)
+    return loaded
+
+
+def _read_key(known: Path) -> str | None:
+    try:
+        return known.read_text("ascii")
+    except (FileNotFoundError, UnicodeDecodeError):
+        return None
+
+
+def _open(key: str) -> Loaded | None:
+    """Open a store, if it is there and whole."""
+    from pyoxigraph import Store
+
+    folder = ontologies_folder() / key
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if manifest["version"] != _version() or manifest["files"] != _sizes(folder):
+            return None
+        store = Store.read_only(str(folder / _STORE))
+        # A cache that may only be read keeps no order of use.
+        with contextlib.suppress(OSError):
+            os.utime(folder / MANIFEST)
+    # The engine reports broken files as RuntimeError, missing ones as OSError.
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+        return None
+    return Loaded(
+        store,
+        prefixes=manifest["prefixes"],
+        unresolved_imports=tuple(manifest["unresolved_imports"]),
+        folder=folder,
+        labels=folder / _LABELS,
+    )
+
+
+def _build(key: str, source: Source, on_progress: OnProgress | None) -> None:
+    folder = unfinished(key)
+    try:
+        folder.mkdir()
+        facts = _fill(folder, source, on_progress)
+        text = json.dumps({"version": _version(), **facts, "files": _sizes(folder)})
+        with (folder / MANIFEST).open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(folder, ontologies_folder() / key)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _fill(folder: Path, source: Source, on_progress: OnProgress | None) -> dict[str, Any]:
+    """Write store and labels; what is open is closed on return, so that sizes are final."""
+    from pyoxigraph import Store
+
+    store = Store(str(folder / _STORE))
+    loaded = load_source(source, store, on_progress)
+    store.flush()
+    LabelIndex.build(store, path=folder / _LABELS).close()
+    return {
+        "source": str(source.path.absolute()),
+        "triples": _count(store),
+        "prefixes": loaded.prefixes,
+        "unresolved_imports": loaded.unresolved_imports,
+    }
+
+
+def _count(store: Store) -> int:
+    (solution,) = store.query("SELECT (COUNT(*) AS ?n) { ?s ?p ?o }")  # pyright: ignore
+    return int(solution["n"].value)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """Give the size of each file that holds data; the engine's own log changes at each opening."""
+    return {
+        file.relative_to(folder).as_posix(): file.stat().st_size
+        for file in sorted(folder.rglob("*"))
+        if file.is_file() and file.name != MANIFEST and not file.name.startswith("LOG")
+    }
+
+
+def _version() -> str:
+    from pyoxigraph import __version__
+
+    return f"{_VERSION}/{__version__}"
+
+
+def _not_written(error: OSError) -> OntologyError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
+        words in str(error) for words in ("No space left", "File too large", "quota exceeded")
+    )
+    what = "is full" if full else "cannot be used"
+    return OntologyError(
+        f"The cache folder {ontologies_folder()} {what} ({error.strerror or error}). Make room "
+        "there, remove stores with `rlm-runtime ontology cache clear`, or set RLM_RUNTIME_HOME to "
+        "a folder on another disk."
+    )
