@@ -20,8 +20,8 @@ several things in a cell.
 1. THINK. `context` is an overview computed from the data: rely on its classes, properties and \
 counts, do not compute them again.
 2. ACT. Find what the question names with search_entity, unless `context` names it; look closer \
-with describe_entity or probe_relationships, query with sparql_select. `print(result)` shows a \
-table.
+with describe_entity, schema_of or probe_relationships, query with sparql_select. `print(result)` \
+shows a table.
 3. VERIFY the final query with check_query, and build the answer from its rows in code instead \
 of retyping them. If you know what to expect, check and SUBMIT in one cell:
 `c = check_query(q); print(c)` and then `if c["ok"] and c["count"] == 1: SUBMIT(...)`

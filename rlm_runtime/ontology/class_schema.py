@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClassSchemas", "class_and_below", "count_instances"]
 
-_SAMPLES = (5_000, 200)
+_SAMPLES = (20_000, 500)
 _MAX_CLASSES = 2_000
 _MAX_COUNT = 1_000_000
 _MAX_PROPERTIES = 200
@@ -42,8 +42,8 @@ class ClassSchemas:
     def of(self, iri: str, *, limit: int, timeout: float = 10.0) -> ClassSchema:
         """Give the schema of a class.
 
-        Of a class with more than 5,000 instances that many are looked at, as many of each subclass
-        where there are so many, or 200 when even those take too long. They are the first that the
+        Of a class with more than 20,000 instances that many are looked at, as many of each subclass
+        where there are so many, or 500 when even those take too long. They are the first that the
         store gives, not drawn by lot.
 
         Args:

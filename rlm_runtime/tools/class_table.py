@@ -25,10 +25,11 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
         timeout: Seconds for the query for labels.
 
     Returns:
-        ``class``, ``instances``, and a table with a row for each property, the most used first:
-        ``property``, ``label`` (when one of them has one that its name does not tell), ``used_by``
-        (instances that have it), ``values``, ``per_instance`` (as in ``0-3``), ``kinds`` (of the
-        values, with numbers when there are several) and ``example``.
+        ``class``, ``instances``, ``examined`` (when only some were looked at), and a table with a
+        row for each property, the most used first: ``property``, ``label`` (when one of them has
+        one that its name does not tell), ``used_by`` (instances that have it), ``values``,
+        ``per_instance`` (as in ``0-3``), ``kinds`` (of the values, with numbers when there are
+        several) and ``example``.
     """
     schema = ontology.schema_of(f"<{iri}>", limit=limit)
     labels = labels_of(ontology, [use.predicate for use in schema.properties], timeout)
@@ -48,6 +49,7 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
     return {
         "class": ontology.compact(iri),
         "instances": _number(schema),
+        **({"examined": schema.examined} if schema.sampled else {}),
         "columns": ["property", *label, "used_by", "values", "per_instance", "kinds", "example"],
         "rows": rows,
         "count": len(rows),
@@ -57,7 +59,8 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
             if rows
             else f"Nothing is an instance of {ontology.compact(iri)} or of a subclass; "
             "describe_entity tells what its schema says.",
-            f"Figures are of a sample of {schema.examined:,} instances."
+            f"Figures are of the {schema.examined:,} instances examined, equally many of each "
+            "subclass, and not of all: count all with SPARQL."
             if schema.sampled
             else None,
             f"Cut at limit={limit}: there are more properties." if schema.truncated else None,

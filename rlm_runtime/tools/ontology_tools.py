@@ -82,7 +82,7 @@ def make_ontology_tools(
     ) -> dict[str, Any]:
         """List statements from (out) and to (in) an entity; without a predicate: counts, samples.
 
-        direction: out, in or both. Rows: direction, predicate, other, label, type.
+        Rows: direction, predicate, other, label, type.
         """
         if direction not in DIRECTIONS:
             raise ValueError(
