@@ -71,7 +71,7 @@ def ask(
         str,
         typer.Argument(
             metavar="ONTOLOGY",
-            help="A file or folder of RDF.",
+            help="A file or folder of RDF, or the address of a SPARQL endpoint.",
             show_default=False,
         ),
     ],

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from rlm_runtime.cli.ontology_cache import cache
 from rlm_runtime.cli.output import Page, one_line, print_csv, print_json
 from rlm_runtime.cli.words import time_words
 from rlm_runtime.errors import ConfigurationError
@@ -18,16 +22,20 @@ if TYPE_CHECKING:
 __all__ = ["ontology"]
 
 ontology = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+ontology.add_typer(cache, name="cache", help="List and clear the stores of large ontologies.")
 
 _LABEL = 12
 _TEXT = 160
 _SECONDS = 30.0
+# What loads faster needs no telling.
+_PATIENCE = 1.0
+_MB = 1_000_000
 
 _Source = Annotated[
     str,
     typer.Argument(
         metavar="SOURCE",
-        help="A file or folder of RDF.",
+        help="A file or folder of RDF, or the address of a SPARQL endpoint.",
         show_default=False,
     ),
 ]
@@ -52,10 +60,9 @@ def info(
 
       rlm-runtime ontology info ontology/prov.ttl
     """
-    from rlm_runtime.ontology import open_ontology
     from rlm_runtime.ontology.sense_card import read_sense_card
 
-    with open_ontology(source) as opened:
+    with _opened(source) as opened:
         card, facts = read_sense_card(opened, max_chars=card_chars)
         counts = {
             "triples": facts.triples,
@@ -107,9 +114,7 @@ def search(
 
       rlm-runtime ontology search ontology/prov.ttl "was generated" --kind property
     """
-    from rlm_runtime.ontology import open_ontology
-
-    with open_ontology(source) as opened:
+    with _opened(source) as opened:
         found = opened.search(text, limit=limit, kind=kind)
         if as_json:
             print_json([match.__dict__ | {"name": opened.compact(match.iri)} for match in found])
@@ -148,14 +153,35 @@ def describe(
 
       rlm-runtime ontology describe ontology/prov.ttl prov:Activity
     """
-    from rlm_runtime.ontology import open_ontology
-
-    with open_ontology(source) as opened:
+    with _opened(source) as opened:
         found = opened.describe(iri, limit=limit)
         if as_json:
             print_json(_description_json(found))
         else:
             _print_description(Page(), opened, found)
+
+
+def _opened(source: str) -> Ontology:
+    """Open an ontology, and show how far it is if that takes long."""
+    from rlm_runtime.ontology import open_ontology
+
+    with ExitStack() as shown:
+        begin = time.monotonic()
+        tell: list[Callable[[str, int, int], None]] = []
+        told = -1
+
+        def on_progress(done: int, total: int) -> None:
+            nonlocal told
+            tenth = 10 * done // max(total, 1)
+            if time.monotonic() - begin < _PATIENCE or tenth == told:
+                return
+            if not tell:
+                page = Page.on_stderr()
+                tell.append(shown.enter_context(page.progress(f"reading {source}, MB")))
+            told = tenth
+            tell[0](f"MB of {source} are read", done // _MB, total // _MB)
+
+        return open_ontology(source, on_progress=on_progress)
 
 
 def _description_json(found: Description) -> dict[str, Any]:
@@ -216,12 +242,10 @@ def query(
 
       rlm-runtime ontology query ontology/prov.ttl 'SELECT ?c { ?c a owl:Class }' --csv
     """
-    from rlm_runtime.ontology import open_ontology
-
     if as_json and as_csv:
         raise ConfigurationError("--json and --csv exclude each other. Give one of them.")
     text = _query_text(sparql)
-    with open_ontology(source) as opened:
+    with _opened(source) as opened:
         rows = opened.select(text, limit=limit, timeout=timeout)
         if as_json:
             print_json(

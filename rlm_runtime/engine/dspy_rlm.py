@@ -75,8 +75,8 @@ def run_dspy_rlm(
 
     Args:
         query: The question, in words.
-        ontology: A file or folder of RDF, an ``rdflib.Graph``, or an open Ontology (which stays
-            open).
+        ontology: A file or folder of RDF, the address of a SPARQL endpoint, an ``rdflib.Graph``,
+            or an open Ontology (which stays open).
         model: A LiteLLM name, a ``dspy.BaseLM``, ``"offline"``, or None for the LM configured in
             DSPy, else the one named by the environment variable ``RLM_MODEL``.
         sub_model: The same for ``llm_query``; None means ``model``.

@@ -31,10 +31,11 @@ from rlm_runtime.ontology.remote_http import Answer, HttpClient
 from rlm_runtime.ontology.remote_known import Known, known_of
 from rlm_runtime.ontology.remote_login import PRIVATE_VARIABLE, find_login
 from rlm_runtime.ontology.remote_prefixes import declared_prefixes
-from rlm_runtime.ontology.remote_request import Dataset, bounded_text, make_request, selected
+from rlm_runtime.ontology.remote_request import Dataset, bounded_text, make_request
 from rlm_runtime.ontology.remote_results import read_rows
 from rlm_runtime.ontology.remote_search import search_remote
 from rlm_runtime.ontology.schema import ClassSchema
+from rlm_runtime.ontology.syntax_hints import explain_syntax_error
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.sense_card import SenseCard
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["RemoteOntology"]
 
 _LEGAL_IRI = re.compile(r'[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>"{}|\\^`\ud800-\udfff]*')
+_TELLS_PLACE = re.compile(r"error at \d+:\d+: expected")
 _PROBE_SECONDS = 3.0
 _SEARCH_SECONDS = 20.0
 _DESCRIBE_SECONDS = 20.0
@@ -296,10 +298,13 @@ class RemoteOntology:
     def _read(self, query: CheckedQuery, limit: int, answer: Answer, *, method: str) -> Rows | None:
         """Read an answer; None asks for another attempt, by POST."""
         if 200 <= answer.status < 300:
-            return _ordered(read_rows(answer, query, limit, self._name), query)
+            return read_rows(answer, query, limit, self._name)
         if answer.status in _ONCE_MORE_BY_POST and method == "GET":
             return None
         said = told(answer.body.head().decode("utf-8", "replace"), self._secrets)
+        if answer.status == 400 and _TELLS_PLACE.search(said):
+            hint = explain_syntax_error(bounded_text(query, limit), said)
+            raise QueryError(f"{hint}\nThe endpoint {self._name} said: {said}")
         moved = answer.place.origin != self._place.origin
         note = (
             f"It redirects to {answer.place.origin.netloc}, where the login does not follow; open "
@@ -377,21 +382,3 @@ def _iris(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
         if not _LEGAL_IRI.fullmatch(iri):
             raise ConfigurationError(f"{option}={iri!r} is no IRI. Give it in full.")
     return found
-
-
-def _ordered(rows: Rows, query: CheckedQuery) -> Rows:
-    """Put the columns into the query's order; an endpoint may send them in any, or others."""
-    wanted = selected(query.text) if query.form == "SELECT" else None
-    if wanted is None:
-        place = {name: i for i, name in enumerate(query.variables)}
-        wanted = tuple(sorted(rows.columns, key=lambda name: place.get(name, len(place))))
-    if query.form != "SELECT" or wanted == rows.columns:
-        return rows
-    if rows.terms and not set(wanted) & set(rows.columns):
-        raise QueryError(
-            f"The endpoint answered with the columns {', '.join(rows.columns)[:100]} instead of "
-            f"{', '.join(wanted)[:100]}. Try again; tell those who run it if it stays so."
-        )
-    at = [rows.columns.index(name) if name in rows.columns else None for name in wanted]
-    terms = tuple(tuple(None if i is None else row[i] for i in at) for row in rows.terms)
-    return replace(rows, columns=wanted, terms=terms)

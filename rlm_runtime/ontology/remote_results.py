@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import IO, TYPE_CHECKING, Any, cast
 
@@ -14,6 +14,7 @@ from rlm_runtime.ontology.protocol import Rows, Term
 from rlm_runtime.ontology.query_guard import CheckedQuery
 from rlm_runtime.ontology.remote_errors import EndpointFailed, told
 from rlm_runtime.ontology.remote_http import Answer
+from rlm_runtime.ontology.remote_request import selected
 
 if TYPE_CHECKING:
     from pyoxigraph import QueryResultsFormat, QuerySolutions, RdfFormat
@@ -46,7 +47,6 @@ def read_rows(answer: Answer, query: CheckedQuery, limit: int, name: str) -> Row
         QueryTimeout: The endpoint says that it gave up on the way.
         EndpointFailed: It is no SPARQL at all.
     """
-    began = time.perf_counter()
     if answer.status == 206 or answer.headers.get("X-SQL-State"):
         raise QueryTimeout(
             f"The endpoint {name} stopped at a time limit of its own and sent a part of the "
@@ -67,13 +67,27 @@ def read_rows(answer: Answer, query: CheckedQuery, limit: int, name: str) -> Row
             f"The answer of the endpoint {name} holds a text too long to be read ({error}). "
             "Leave long texts out, as with STRLEN in a FILTER."
         ) from error
-    return Rows(
-        columns,
-        tuple(taken[:limit]),
-        query.form,
-        truncated=len(taken) > limit or _was_cut(answer, len(taken)),
-        duration=time.perf_counter() - began,
-    )
+    truncated = len(taken) > limit or _was_cut(answer, len(taken))
+    rows = Rows(columns, tuple(taken[:limit]), query.form, truncated=truncated)
+    return _ordered(rows, query, name) if query.form == "SELECT" else rows
+
+
+def _ordered(rows: Rows, query: CheckedQuery, name: str) -> Rows:
+    """Put the columns into the query's order; an endpoint may send them in any, or others."""
+    wanted = selected(query.text)
+    if wanted is None:
+        place = {name: i for i, name in enumerate(query.variables)}
+        wanted = tuple(sorted(rows.columns, key=lambda column: place.get(column, len(place))))
+    if wanted == rows.columns:
+        return rows
+    if rows.terms and not set(wanted) & set(rows.columns):
+        raise QueryError(
+            f"The endpoint {name} answered with the columns {', '.join(rows.columns)[:100]} instead "
+            f"of {', '.join(wanted)[:100]}. Try again; tell those who run it if it stays so."
+        )
+    at = [rows.columns.index(column) if column in rows.columns else None for column in wanted]
+    terms = tuple(tuple(None if i is None else row[i] for i in at) for row in rows.terms)
+    return replace(rows, columns=wanted, terms=terms)
 
 
 def _distinct(rows: Iterator[_TermRow]) -> Iterator[_TermRow]:
