@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,12 +49,18 @@ _SAID = {
     OWL + "inverseOf": (_PROPERTY, _PROPERTY),
     **dict.fromkeys((*DOMAINS, *RANGES), (_PROPERTY, _CLASS)),
 }
-_TEXT_PLACE = {iri: place for place, iri in enumerate(LABEL_PREDICATES)}
-_COMMENT_PLACE = {iri: place for place, iri in enumerate(COMMENT_PREDICATES)}
+# Predicate to what kind of text it has, and its place among the predicates of that kind.
+_NAME, _COMMENT = 0, 1
+_TEXTS = {
+    **{iri: (_COMMENT, place) for place, iri in enumerate(COMMENT_PREDICATES)},
+    **{iri: (_NAME, place) for place, iri in enumerate(LABEL_PREDICATES)},
+}
 # What is longer is hardly a name; literals may have megabytes.
-_MAX_NAME = 1_000
-_MAX_COMMENT = 2_000
+_LONGEST = (1_000, 2_000)
 _MAX_PARTS = 50_000
+
+_Text = tuple[int, str, str]
+_Row = tuple[str, int, int, tuple[_Text, ...], tuple[_Text, ...], tuple[str, ...]]
 
 
 class Entity(NamedTuple):
@@ -75,20 +78,22 @@ class Entity(NamedTuple):
     iri: str
     kind: EntityKind | None
     uses: int
-    texts: tuple[tuple[int, str, str], ...]
-    comments: tuple[tuple[int, str, str], ...]
+    texts: tuple[_Text, ...]
+    comments: tuple[_Text, ...]
     types: tuple[str, ...]
 
 
-@dataclass(slots=True)
 class _Part:
     """What some of the statements say of one IRI."""
 
-    said: int = 0
-    uses: int = 0
-    texts: list[tuple[int, str, str]] = field(default_factory=list)
-    comments: list[tuple[int, str, str]] = field(default_factory=list)
-    types: list[str] = field(default_factory=list)
+    # Most IRIs have no texts: a list for each would take most of the memory.
+    __slots__ = ("said", "texts", "types", "uses")
+
+    def __init__(self) -> None:
+        self.said = 0
+        self.uses = 0
+        self.texts: tuple[list[_Text], list[_Text]] | None = None
+        self.types: list[str] | None = None
 
 
 class _Parts(dict[str, _Part]):
@@ -100,8 +105,9 @@ class _Parts(dict[str, _Part]):
 
     def spill(self, rows: SortedRows) -> None:
         for iri, part in self.items():
-            values = (part.texts, part.comments, part.types)
-            rows.add((iri, part.said, part.uses, *map(tuple, values)))
+            names, comments = map(tuple, part.texts) if part.texts else ((), ())
+            types = tuple(part.types) if part.types else ()
+            rows.add((iri, part.said, part.uses, names, comments, types))
         self.clear()
 
 
@@ -125,14 +131,25 @@ def collect_entities(
     """
     rows = SortedRows(folder)
     _read(store, rows, on_progress)
-    for iri, same in groupby(rows.drain(), itemgetter(0)):
-        said, uses, lists = 0, 0, ((), (), ())
-        for _, more_said, more_uses, *more in same:
-            said, uses = said | more_said, uses + more_uses
-            lists = tuple(a + b for a, b in zip(lists, more, strict=True))
+    for iri, said, uses, names, comments, types in _merged(rows.drain()):
         if said & _SUBJECT or not iri.startswith(META):
             kind: EntityKind | None = next((kind for bit, kind in _KINDS if said & bit), None)
-            yield Entity(iri, kind, uses, lists[0], lists[1], tuple(sorted(set(lists[2]))))
+            yield Entity(iri, kind, uses, names, comments, tuple(sorted(set(types))))
+
+
+def _merged(rows: Iterator[_Row]) -> Iterator[_Row]:
+    """Make one row of all rows of an IRI, which follow each other."""
+    last = next(rows, None)
+    for row in rows:
+        assert last is not None
+        if row[0] != last[0]:
+            yield last
+            last = row
+        else:
+            lists = (last[3] + row[3], last[4] + row[4], last[5] + row[5])
+            last = (row[0], last[1] | row[1], last[2] + row[2], *lists)
+    if last is not None:
+        yield last
 
 
 def _read(
@@ -144,14 +161,18 @@ def _read(
     quads = store.quads_for_pattern(None, None, None, DefaultGraph())
     for number, (node, relation, value, _) in enumerate(quads, 1):
         predicate = relation.value
-        parts[predicate].uses += 1
-        parts[predicate].said |= _PROPERTY
+        part = parts[predicate]
+        part.uses += 1
+        part.said |= _PROPERTY
         subject = parts[node.value] if isinstance(node, NamedNode) else None
         if subject is not None:
             subject.said |= _SUBJECT
         if isinstance(value, NamedNode):
-            _link(subject, predicate, parts[value.value], value.value)
-        elif subject is not None and isinstance(value, Literal):
+            target = parts[value.value]
+            target.uses += 1
+            if predicate in _SAID:
+                _link(subject, predicate, target, value.value)
+        elif subject is not None and predicate in _TEXTS and isinstance(value, Literal):
             kept += _tell(subject, predicate, value)
         if len(parts) + kept >= _MAX_PARTS:
             parts.spill(rows)
@@ -162,32 +183,25 @@ def _read(
 
 
 def _link(subject: _Part | None, predicate: str, target: _Part, iri: str) -> None:
-    target.uses += 1
-    said = _SAID.get(predicate)
-    if said is None:
-        return
-    target.said |= said[1]
+    of_subject, of_target = _SAID[predicate]
+    target.said |= of_target
     if subject is None:
         return
-    subject.said |= said[0]
+    subject.said |= of_subject
     if predicate == RDF + "type":
         if iri in _CLASS_TYPES:
             subject.said |= _DECLARED_CLASS
         elif iri in _PROPERTY_TYPES:
             subject.said |= _DECLARED_PROPERTY
         if iri != OWL + "NamedIndividual":
+            subject.types = subject.types or []
             subject.types.append(iri)
 
 
 def _tell(subject: _Part, predicate: str, value: pyoxigraph.Literal) -> int:
-    """Keep a literal that is a name or a comment; say how much more is kept, roughly."""
-    language = (value.language or "").lower()
-    if predicate in _TEXT_PLACE:
-        text = value.value[:_MAX_NAME]
-        subject.texts.append((_TEXT_PLACE[predicate], text, language))
-    elif predicate in _COMMENT_PLACE:
-        text = value.value[:_MAX_COMMENT]
-        subject.comments.append((_COMMENT_PLACE[predicate], text, language))
-    else:
-        return 0
+    """Keep a name or a comment; say how much more is kept, roughly."""
+    what, place = _TEXTS[predicate]
+    text = value.value[: _LONGEST[what]]
+    subject.texts = subject.texts or ([], [])
+    subject.texts[what].append((place, text, (value.language or "").lower()))
     return 1 + len(text) // 200

@@ -78,11 +78,13 @@ def _entity_rows(
     order = {language: 0, "": 1}
 
     def by_language(values: Iterable[tuple[int, str, str]]) -> list[tuple[int, int, str]]:
-        return sorted(
+        found = [
             (order.get(tag, order.get(tag.split("-")[0], 2)), place, text)
             for place, text, tag in values
             if text.strip()
-        )
+        ]
+        found.sort()
+        return found
 
     for number, entity in enumerate(entities, 1):
         best, name = by_language(entity.texts), local_name(entity.iri)
@@ -98,8 +100,9 @@ def _entity_rows(
         rows.sort()
         # A comment finds the first text of its entity.
         comments = "\n".join(text for _, _, text in by_language(entity.comments))
-        for place, row in enumerate(rows):
-            texts.add((*row, comments if place == 0 else ""))
+        for row in rows:
+            texts.add((*row, comments))
+            comments = ""
         types = "\n".join(entity.types[:3]) if entity.kind == "instance" else ""
         yield number, entity.iri, entity.kind, best[0][2] if best else name, types
 
@@ -129,22 +132,25 @@ def _write_texts(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> lis
 
 def _name_tokens(text: str, spaced: str) -> str:
     split, key = spaced.split(" "), spaced.replace(" ", "")
-    tokens = {*split, *whole_words(text[:MAX_TEXT]), FIRST_WORD + split[0]}
-    tokens.update(KEY_START + key[:n] for n in KEY_START_LENGTHS)
+    tokens = [*split, FIRST_WORD + split[0], *[KEY_START + key[:n] for n in KEY_START_LENGTHS]]
+    if text.lower() != spaced:
+        tokens += whole_words(text[:MAX_TEXT])
     if not text.isascii():
-        for word in split:
-            for part in unspaced_parts(word):
-                tokens.update((part, *part))
+        tokens += _parts(split)
     return " ".join(tokens)
 
 
 def _comment_tokens(text: str) -> str:
-    split = set(whole_words(text))
-    if not text.isascii():
-        for word in tuple(split):
-            for part in unspaced_parts(word):
-                split.update((part, *part))
-    return " ".join(split)
+    # The tokenizer splits and lowers ASCII as we do, and much faster.
+    if text.isascii():
+        return text
+    split = whole_words(text)
+    return " ".join([*split, *_parts(split)])
+
+
+def _parts(split: list[str]) -> list[str]:
+    """Give the pairs and the single characters of words in scripts without spaces."""
+    return [part for word in split for pair in unspaced_parts(word) for part in (pair, *pair)]
 
 
 def _write_words(db: sqlite3.Connection) -> list[tuple[int, int]]:

@@ -11,7 +11,7 @@ from rlm_runtime.ontology.label_lookup import Found, TextLookup
 from rlm_runtime.ontology.label_weights import weigh
 from rlm_runtime.ontology.label_words import all_of, any_of, tokens_of
 from rlm_runtime.ontology.protocol import EntityKind
-from rlm_runtime.ontology.text import fold, whole_words, words
+from rlm_runtime.ontology.text import fold, whole_words, with_plurals, words
 
 __all__ = ["Rank", "find"]
 
@@ -115,7 +115,7 @@ class _Search:
         for text in islice(self.commented(), self._limit):
             weights[text.number] = weights.get(text.number, 0.0) + total / 2
         if not weights:
-            groups = [[word] for word in _telling(whole_words(self._text)[:_MAX_WORDS])]
+            groups = self._in_comments()
             weights, _ = weigh(self._texts, "comments", groups, self.bounds, self._limit)
         ordered = iter(sorted(weights, key=lambda number: (-round(weights[number], 6), number)))
         while block := list(islice(ordered, _COMPARED)):
@@ -123,8 +123,11 @@ class _Search:
 
     def commented(self) -> Iterator[Found]:
         """Find the entities with all of the words in their comments."""
-        telling = _telling(whole_words(self._text)[:_MAX_WORDS])
-        return self._texts.matching(all_of(map(tokens_of, telling)), self.bounds, "comments")
+        expression = all_of(any_of(map(tokens_of, group)) for group in self._in_comments())
+        return self._texts.matching(expression, self.bounds, "comments")
+
+    def _in_comments(self) -> list[list[str]]:
+        return [with_plurals(w) for w in _telling(whole_words(self._text)[:_MAX_WORDS])]
 
     def _with_all(self, groups: list[list[str]]) -> Iterator[Found]:
         if not all(groups):

@@ -42,6 +42,7 @@ CREATE VIRTUAL TABLE names USING fts5(tokens, {_FULL_TEXT}='ascii');
 CREATE VIRTUAL TABLE comments USING fts5(tokens, {_FULL_TEXT}='ascii');
 CREATE VIRTUAL TABLE misspelt USING fts5(tokens, {_FULL_TEXT}='ascii');
 CREATE VIRTUAL TABLE pieces USING fts5(word, {_FULL_TEXT}='trigram');
+INSERT INTO names (names, rank) VALUES ('hashsize', 16000000);
 CREATE VIRTUAL TABLE temp.name_words USING fts5vocab(main, names, row);
 """
 _INDEXES = f"""

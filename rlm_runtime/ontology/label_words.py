@@ -15,25 +15,29 @@ __all__ = ["LAST", "WordLookup", "all_of", "any_of", "misspellings", "tokens_of"
 LAST = "\U0010ffff"
 """Comes after all other letters."""
 
+_BEGIN = 8
 _COMPLETIONS = 20
 _CANDIDATES = 40
+_ONE_OFF = 500
 _MOST_SHARING = 2_000
 # Below this likeness (difflib's ratio) a word of the vocabulary is another word, not a misspelling:
 # "actvity" has 0.93 with "activity", "game" has 0.75 with "name".
 _ALIKE = 0.76
 
 
-def misspellings(word: str) -> set[str]:
-    """Give a word and what is left of it without any one letter.
+def misspellings(word: str) -> list[str]:
+    """Give the first letters of a word, and what is left of them without any one letter.
 
-    Two words with a letter too much, too few, wrong or swapped have one of these in common (the
-    deletion neighbourhood of SymSpell, https://github.com/wolfgarbe/SymSpell).
+    Two words that begin with a letter too much, too few, wrong or swapped have one of these in
+    common; of two that differ later, it is the beginning (the deletion neighbourhood of SymSpell,
+    https://github.com/wolfgarbe/SymSpell).
 
     Example:
-        >>> sorted(misspellings("word") & misspellings("wrod"))
+        >>> sorted({*misspellings("word")} & {*misspellings("wrod")})
         ['wod', 'wrd']
     """
-    return {word, *(word[:i] + word[i + 1 :] for i in range(len(word)))}
+    begin = word[:_BEGIN]
+    return [begin, *[begin[:i] + begin[i + 1 :] for i in range(len(begin))]]
 
 
 def tokens_of(word: str) -> str:
@@ -105,10 +109,11 @@ class WordLookup:
         return sorted(near, key=lambda w: (-found[w], w))
 
     def _one_letter_off(self, word: str) -> list[str]:
+        expression = any_of(f'"{rest}"' for rest in misspellings(word) if rest)
         rows = self._db.execute(
             "SELECT w.word FROM misspelt m CROSS JOIN word w ON w.id = m.rowid "
-            "WHERE misspelt MATCH ? LIMIT 500",
-            (any_of(f'"{rest}"' for rest in sorted(misspellings(word)) if rest),),
+            "WHERE misspelt MATCH ? AND length(w.word) BETWEEN ? AND ? LIMIT ?",
+            (expression, len(word) - 1, len(word) + 1, _ONE_OFF),
         )
         return [w for (w,) in rows]
 

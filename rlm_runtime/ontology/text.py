@@ -6,7 +6,16 @@ import re
 import unicodedata
 from functools import cache
 
-__all__ = ["fold", "local_name", "search_key", "stem", "unspaced_parts", "whole_words", "words"]
+__all__ = [
+    "fold",
+    "local_name",
+    "search_key",
+    "stem",
+    "unspaced_parts",
+    "whole_words",
+    "with_plurals",
+    "words",
+]
 
 _TOKEN = re.compile(r"[^\W_]+")
 # Boundaries inside a token: "hadPrimary", "XMLParser", "P31", "31st".
@@ -47,13 +56,23 @@ def stem(word: str) -> str:
         >>> stem("activities"), stem("boxes"), stem("products"), stem("status"), stem("gas")
         ('activity', 'box', 'product', 'status', 'gas')
     """
-    if len(word) < 4 or not word.endswith("s") or word.endswith(("ss", "us", "is")):
+    if word[-1:] != "s" or len(word) < 4 or word.endswith(("ss", "us", "is")):
         return word
     if word.endswith("ies") and len(word) > 4:
         return word[:-3] + "y"
     if word.endswith(("sses", "xes", "ches", "shes")):
         return word[:-2]
     return word[:-1]
+
+
+def with_plurals(word: str) -> list[str]:
+    """Give a word and the plurals that ``stem`` makes it from.
+
+    Example:
+        >>> with_plurals("activity"), [stem(plural) for plural in with_plurals("box")]
+        (['activity', 'activitys', 'activityes', 'activities'], ['box', 'box', 'box'])
+    """
+    return [word, word + "s", word + "es", *([word[:-1] + "ies"] if word.endswith("y") else [])]
 
 
 def words(text: str) -> list[str]:
@@ -64,7 +83,7 @@ def words(text: str) -> list[str]:
         (['had', 'primary', 'source'], ['xml', 'parser', '2'], ['p', '31'])
     """
     if text.isascii():
-        return [stem(p.lower()) for token in _TOKEN.findall(text) for p in _HUMP.split(token)]
+        return [stem(part) for token in _TOKEN.findall(text) for part in _ascii_humps(token)]
     # Compose first: a letter and its accent as two characters would be split at the accent.
     return [
         stem(part)
@@ -122,10 +141,15 @@ def local_name(iri: str) -> str:
         >>> local_name("http://www.w3.org/ns/prov#Activity"), local_name("http://e/x/")
         ('Activity', 'x')
     """
-    for part in reversed(re.split(r"[#/:]", iri)):
-        if part:
-            return part
-    return iri
+    end = iri.rstrip("#/:")
+    return end[max(end.rfind("#"), end.rfind("/"), end.rfind(":")) + 1 :] or iri
+
+
+def _ascii_humps(token: str) -> list[str]:
+    # Most are plain words: looking for boundaries in each would take most of the time.
+    if token.isalpha() and (token.islower() or token[1:].islower()):
+        return [token.lower()]
+    return [part.lower() for part in _HUMP.split(token)]
 
 
 @cache
