@@ -17,6 +17,8 @@ __all__ = ["Bounds", "Found", "TextLookup"]
 # Of more texts that start alike, the first ones are taken in the order of their numbers.
 _MANY = 2_000
 _SAME = 200
+# Left alone, SQLite would rather go through all texts of a kind.
+_BY_KEY = "text t INDEXED BY text_key"
 _FOUND = "e.iri, e.kind, e.label, e.types, t.text, t.spaced, t.id"
 
 
@@ -72,8 +74,8 @@ class TextLookup:
 
     def exact(self, key: str, bounds: Bounds) -> list[Found]:
         """Give the texts with a key, the best first; at most 200."""
-        where = f"{KEY} = ? AND +t.id BETWEEN ? AND ? ORDER BY t.id LIMIT ?"
-        return list(self._texts(where, key, *bounds, _SAME))
+        where = f"{KEY} = ? AND t.id BETWEEN ? AND ? ORDER BY t.id LIMIT ?"
+        return list(self._texts(_BY_KEY, where, key, *bounds, _SAME))
 
     def starting(self, spaced: str, bounds: Bounds) -> Iterator[Found]:
         """Give the texts whose key starts like that of some words, the best first.
@@ -81,13 +83,14 @@ class TextLookup:
         Those that start with just these words come before those where the last one goes on.
         """
         key = spaced.replace(" ", "")
-        where = f"{KEY} >= ? AND {KEY} < ? AND +t.id BETWEEN ? AND ?"
-        span = (key, key + LAST, *bounds)
-        few = f"SELECT count(*) FROM (SELECT 1 FROM text t WHERE {where} LIMIT ?)"
+        alike = f"{KEY} >= ? AND {KEY} < ?"
+        span = (key, key + LAST)
+        few = f"SELECT count(*) FROM (SELECT 1 FROM {_BY_KEY} WHERE {alike} LIMIT ?)"
         if self._db.execute(few, (*span, _MANY)).fetchone()[0] < _MANY:
             just = "(spaced = ? OR substr(spaced, 1, ?) = ?) DESC"
             place = (spaced, len(spaced) + 1, spaced + " ")
-            yield from self._texts(f"{where} ORDER BY {just}, t.id", *span, *place)
+            where = f"{alike} AND t.id BETWEEN ? AND ? ORDER BY {just}, t.id"
+            yield from self._texts(_BY_KEY, where, *span, *bounds, *place)
             return
         first, *others = spaced.split(" ")
         for text in self._first(all_of(f'"{w}"' for w in (FIRST_WORD + first, *others)), bounds):
@@ -119,15 +122,17 @@ class TextLookup:
     def numbered(self, numbers: Sequence[int]) -> list[Found]:
         """Give texts by their numbers, in the same order."""
         marks = ",".join("?" * len(numbers))
-        texts = {text.number: text for text in self._texts(f"t.id IN ({marks})", *numbers)}
+        texts = {
+            text.number: text for text in self._texts("text t", f"t.id IN ({marks})", *numbers)
+        }
         return [texts[number] for number in numbers]
 
     def _first(self, expression: str, bounds: Bounds) -> Iterator[Found]:
         return islice(self.matching(expression, bounds), _MANY)
 
-    def _texts(self, where: str, *values: str | int) -> Iterator[Found]:
+    def _texts(self, source: str, where: str, *values: str | int) -> Iterator[Found]:
         rows = self._db.execute(
-            f"SELECT {_FOUND} FROM text t CROSS JOIN entity e ON e.id = t.entity WHERE {where}",
+            f"SELECT {_FOUND} FROM {source} CROSS JOIN entity e ON e.id = t.entity WHERE {where}",
             values,
         )
         return (Found(*row) for row in rows)

@@ -111,6 +111,7 @@ class _Search:
         """Find the texts with some of the words, those with more and rarer words first."""
         groups = [self._known(word) or self._corrections(word) for word in _telling(self.wanted)]
         weights, total = weigh(self._texts, "names", groups, self.bounds, self._limit)
+        named = frozenset(weights)
         # Not more than names with half of the words.
         for text in islice(self.commented(), self._limit):
             weights[text.number] = weights.get(text.number, 0.0) + total / 2
@@ -119,12 +120,13 @@ class _Search:
             weights, _ = weigh(self._texts, "comments", groups, self.bounds, self._limit)
         ordered = iter(sorted(weights, key=lambda number: (-round(weights[number], 6), number)))
         while block := list(islice(ordered, _COMPARED)):
-            yield from self._texts.numbered(block)
+            for text in self._texts.numbered(block):
+                yield text if text.number in named else _by_comment(text)
 
     def commented(self) -> Iterator[Found]:
         """Find the entities with all of the words in their comments."""
         expression = all_of(any_of(map(tokens_of, group)) for group in self._in_comments())
-        return self._texts.matching(expression, self.bounds, "comments")
+        return map(_by_comment, self._texts.matching(expression, self.bounds, "comments"))
 
     def _in_comments(self) -> list[list[str]]:
         return [with_plurals(w) for w in _telling(whole_words(self._text)[:_MAX_WORDS])]
@@ -146,6 +148,11 @@ class _Search:
         if word not in self._corrected:
             self._corrected[word] = self._texts.words.corrections(word)
         return self._corrected[word]
+
+
+def _by_comment(text: Found) -> Found:
+    # Which of its texts the comment was filed under says nothing.
+    return text._replace(text=text.label)
 
 
 def _telling(split: list[str]) -> list[str]:
