@@ -454,6 +454,6 @@ def test_nested_turtle_ends_in_bounded_memory() -> None:
     head = b"HTTP/1.1 200 OK\r\nContent-Type: text/turtle\r\n\r\n<http://e/a> <http://e/p> "
     with (
         asking(endless(head, b"((((" * 1000)) as (ontology, _),
-        pytest.raises(QueryError, match="larger than 1 MB|given up after"),
+        pytest.raises(QueryError, match=r"larger than 1 MB|given up after"),
     ):
         ontology.select("CONSTRUCT { ?s ?p ?o } { ?s ?p ?o }", limit=10**7, timeout=3.0)

@@ -23,7 +23,15 @@ from rlm_runtime.ontology.vocabulary import (
 if TYPE_CHECKING:
     from pyoxigraph import NamedNode, Store
 
-__all__ = ["describe_entity", "node", "occurs", "shares"]
+__all__ = [
+    "describe_entity",
+    "node",
+    "occurs",
+    "predicate_place",
+    "preferred",
+    "shares",
+    "value_place",
+]
 
 _FIRST = (
     RDF + "type",
@@ -93,8 +101,8 @@ def describe_entity(store: Store, iri: str, kind: EntityKind | None, limit: int)
     return Description(
         iri,
         kind,
-        labels=_preferred(labels),
-        comments=_preferred(comments),
+        labels=preferred(labels),
+        comments=preferred(comments),
         outgoing=outgoing.shared_out(),
         incoming=incoming.shared_out(),
         outgoing_count=outgoing.count,
@@ -119,22 +127,22 @@ class _Statements:
         values.append(value)
         # A hub has millions of them; sorting now and then is cheaper than after each.
         if len(values) > 2 * self._limit + 1000:
-            values.sort(key=_value_place)
+            values.sort(key=value_place)
             del values[self._limit :]
 
     def shared_out(self) -> dict[str, tuple[Term, ...]]:
         """Share the places out among predicates: each in turn gets one more."""
-        predicates = sorted(self._values, key=_place)
+        predicates = sorted(self._values, key=predicate_place)
         dealt = shares([self._counts[predicate] for predicate in predicates], self._limit)
         return {
-            predicate: tuple(sorted(self._values[predicate], key=_value_place)[:share])
+            predicate: tuple(sorted(self._values[predicate], key=value_place)[:share])
             for predicate, share in zip(predicates, dealt, strict=True)
             if share
         }
 
 
-def _preferred(found: list[tuple[int, Term]]) -> tuple[Term, ...]:
-    """Order texts by language, then by predicate, each text once."""
+def preferred(found: list[tuple[int, Term]]) -> tuple[Term, ...]:
+    """Order texts by language, then by the place of their predicate, each text once."""
 
     def place(item: tuple[int, Term]) -> tuple[object, ...]:
         language = item[1].language
@@ -143,11 +151,13 @@ def _preferred(found: list[tuple[int, Term]]) -> tuple[Term, ...]:
     return tuple(dict.fromkeys(term for _, term in sorted(found, key=place)))
 
 
-def _place(predicate: str) -> tuple[int, str]:
+def predicate_place(predicate: str) -> tuple[int, str]:
+    """Order predicates: those that say what an entity is first."""
     return (_FIRST.index(predicate) if predicate in _FIRST else len(_FIRST)), predicate
 
 
-def _value_place(term: Term) -> tuple[object, ...]:
+def value_place(term: Term) -> tuple[object, ...]:
+    """Order values: IRIs, then texts by language, then blank nodes."""
     # Blank nodes have labels made up anew at each load, which order nothing.
     kinds = ("iri", "literal", "bnode")
     return kinds.index(term.kind), language_place(term.language), *term

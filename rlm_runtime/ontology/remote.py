@@ -173,7 +173,7 @@ class RemoteOntology:
                 "rows and a timeout of more than 0 seconds."
             )
         with self._within(timeout) as deadline:
-            return self.ask(self._checked(query, deadline), limit, deadline)
+            return self.ask(self.checked(query, deadline), limit, deadline)
 
     def search(
         self, text: str, *, limit: int = 10, kind: EntityKind | Literal["any"] = "any"
@@ -259,6 +259,30 @@ class RemoteOntology:
     def __repr__(self) -> str:
         return f"RemoteOntology(name={self._name!r}, source={self._source!r})"
 
+    def checked(self, query: str, deadline: Deadline) -> CheckedQuery:
+        """Check a query that was written by somebody else.
+
+        Raises:
+            QueryError: As ``select``.
+        """
+        check = partial(
+            check_query,
+            query,
+            has_graph=partial(self._has_graph, deadline=deadline),
+            services=self._federation,
+        )
+        try:
+            checked = check(prefixes=self._prefixes)
+        except QueryRejected:
+            raise
+        except QueryError:
+            # A prefix may be unknown only because nothing was asked yet.
+            if not self._learn(deadline):
+                raise
+            return check(prefixes=self._prefixes)
+        self._learn(deadline)
+        return checked
+
     def ask(self, query: CheckedQuery, limit: int, deadline: Deadline) -> Rows:
         """Send a query that passed the guard, or one of this package's own.
 
@@ -327,25 +351,6 @@ class RemoteOntology:
             if self._answered:
                 raise
             raise OntologyError(str(error)) from error
-
-    def _checked(self, query: str, deadline: Deadline) -> CheckedQuery:
-        check = partial(
-            check_query,
-            query,
-            has_graph=partial(self._has_graph, deadline=deadline),
-            services=self._federation,
-        )
-        try:
-            checked = check(prefixes=self._prefixes)
-        except QueryRejected:
-            raise
-        except QueryError:
-            # A prefix may be unknown only because nothing was asked yet.
-            if not self._learn(deadline):
-                raise
-            return check(prefixes=self._prefixes)
-        self._learn(deadline)
-        return checked
 
     def _learn(self, deadline: Deadline) -> bool:
         """Take in the prefixes that the data declare, once; say whether there are new ones."""

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal
 
-from rlm_runtime.ontology.describing import shares
+from rlm_runtime.ontology.describing import predicate_place, preferred, shares, value_place
 from rlm_runtime.ontology.owl_axioms import with_axioms
 from rlm_runtime.ontology.protocol import Description, Term
 from rlm_runtime.ontology.remote_errors import Deadline
 from rlm_runtime.ontology.remote_kinds import look_at
 from rlm_runtime.ontology.vocabulary import (
     COMMENT_PREDICATES,
-    DOMAINS,
     NAME_PREDICATES,
-    RANGES,
-    RDF,
-    RDFS,
-    language_place,
 )
 
 if TYPE_CHECKING:
@@ -28,8 +23,6 @@ __all__ = ["describe_remote"]
 _MAX_COUNTED = 100_000
 _MAX_PREDICATES = 60
 _MAX_TEXTS = 200
-_FIRST = (RDF + "type", RDFS + "subClassOf", RDFS + "subPropertyOf", *DOMAINS, *RANGES)
-_KINDS = ("iri", "literal", "bnode")
 
 
 def describe_remote(
@@ -55,8 +48,8 @@ def describe_remote(
     said = Description(
         iri,
         None if seen.mentioned else seen.kind,
-        labels=_preferred(texts, NAME_PREDICATES),
-        comments=_preferred(texts, COMMENT_PREDICATES),
+        labels=preferred(_placed(texts, NAME_PREDICATES)),
+        comments=preferred(_placed(texts, COMMENT_PREDICATES)),
         outgoing=outgoing,
         incoming=incoming,
         outgoing_count=outgoing_count,
@@ -73,14 +66,8 @@ def _texts(remote: RemoteOntology, iri: str, deadline: Deadline) -> list[tuple[s
     return [(predicate.value, text) for predicate, text in rows.terms if predicate and text]
 
 
-def _preferred(texts: Iterable[tuple[str, Term]], predicates: tuple[str, ...]) -> tuple[Term, ...]:
-    """Order texts by language, then by predicate, each text once."""
-    found = sorted(
-        (language_place(text.language), text.language, predicates.index(predicate), text)
-        for predicate, text in texts
-        if predicate in predicates
-    )
-    return tuple(dict.fromkeys(text for *_, text in found))
+def _placed(texts: Iterable[tuple[str, Term]], predicates: Sequence[str]) -> list[tuple[int, Term]]:
+    return [(predicates.index(iri), text) for iri, text in texts if iri in predicates]
 
 
 def _sampled(
@@ -98,7 +85,7 @@ def _sampled(
         deadline,
     )
     counts = {p.value: int(n.value) for p, n in rows.terms if p and n}
-    first = sorted(counts, key=_place)[:_MAX_PREDICATES]
+    first = sorted(counts, key=predicate_place)[:_MAX_PREDICATES]
     dealt = dict(zip(first, shares([counts[p] for p in first], limit), strict=True))
     wanted = {predicate: share for predicate, share in dealt.items() if share}
     if not wanted:
@@ -113,13 +100,5 @@ def _sampled(
     for predicate, other in rows.terms:
         if predicate and other and predicate.value in found:
             found[predicate.value].append(other)
-    given = {p: tuple(sorted(terms, key=_term_place)) for p, terms in found.items() if terms}
+    given = {p: tuple(sorted(terms, key=value_place)) for p, terms in found.items() if terms}
     return given, sum(counts.values())
-
-
-def _place(predicate: str) -> tuple[int, str]:
-    return (_FIRST.index(predicate) if predicate in _FIRST else len(_FIRST)), predicate
-
-
-def _term_place(term: Term) -> tuple[object, ...]:
-    return _KINDS.index(term.kind), language_place(term.language), *term

@@ -82,8 +82,8 @@ def _ordered(rows: Rows, query: CheckedQuery, name: str) -> Rows:
         return rows
     if rows.terms and not set(wanted) & set(rows.columns):
         raise QueryError(
-            f"The endpoint {name} answered with the columns {', '.join(rows.columns)[:100]} instead "
-            f"of {', '.join(wanted)[:100]}. Try again; tell those who run it if it stays so."
+            f"The endpoint {name} answered with the columns {', '.join(rows.columns)[:90]} "
+            f"instead of {', '.join(wanted)[:90]}. Try again; tell those who run it if it stays so."
         )
     at = [rows.columns.index(column) if column in rows.columns else None for column in wanted]
     terms = tuple(tuple(None if i is None else row[i] for i in at) for row in rows.terms)

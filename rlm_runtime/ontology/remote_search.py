@@ -7,7 +7,7 @@ from dataclasses import replace
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Literal
 
-from rlm_runtime.errors import QueryError
+from rlm_runtime.errors import QueryError, QueryTimeout
 from rlm_runtime.ontology.protocol import EntityKind, Match, Rows, Term
 from rlm_runtime.ontology.remote_errors import Deadline, EndpointFailed
 from rlm_runtime.ontology.remote_fulltext import custom_query, find_full_text, in_quotes
@@ -69,6 +69,7 @@ def search_remote(
 
     Raises:
         TimeoutError: Nothing was found, and not all was looked at in time.
+        QueryError: Nothing was found, and the endpoint refused or failed.
     """
     return _Search(remote, text, limit, kind, custom, deadline).run()
 
@@ -93,6 +94,7 @@ class _Search:
         self._deadline = deadline
         self._found: dict[str, list[Term]] = {}
         self._late = False
+        self._error: QueryError | None = None
         self._scanned = False
 
     def run(self) -> Matches:
@@ -103,7 +105,7 @@ class _Search:
             return Matches(replace(match, rank="exact") for match in self._matches([named]))
         labels = self._label_predicates()
         if self._custom is not None:
-            self._take(custom_query(self._custom, self._text, _MAX_HITS))
+            self._take_custom(self._custom)
         else:
             self._exactly(labels)
             self._all_words(labels)
@@ -113,6 +115,8 @@ class _Search:
             found = self._matches(self._found)
         if not found and self._late:
             raise TimeoutError
+        if not found and self._error is not None:
+            raise self._error
         found.note = self._note()
         return found
 
@@ -190,10 +194,19 @@ class _Search:
         named = f"{{ SELECT DISTINCT ?s WHERE {{ ?s a ?type }} LIMIT {_MAX_SCANNED} }}"
         self._take(_filtered(named, 'REPLACE(STR(?s), "^.*[/#:]", "")', condition))
 
+    def _take_custom(self, query: str) -> None:
+        deadline = self._deadline
+        checked = self._remote.checked(custom_query(query, self._text, _MAX_HITS), deadline)
+        self._keep(self._remote.ask(checked, _MAX_HITS, deadline))
+
     def _take(self, query: str) -> None:
         """Run a query for ?s, perhaps with ?label, and keep what it finds."""
         rows = self._ask(query)
-        for row in rows.terms if rows else ():
+        if rows is not None:
+            self._keep(rows)
+
+    def _keep(self, rows: Rows) -> None:
+        for row in rows.terms:
             entity = row[0]
             if entity is None or entity.kind != "iri":
                 continue
@@ -206,12 +219,11 @@ class _Search:
             return self._remote.ask_text(query, _MAX_HITS, self._deadline.part(_PART_SECONDS))
         except EndpointFailed:
             raise
-        except TimeoutError:
+        except (TimeoutError, QueryTimeout):
             self._late = True
         except QueryError as error:
-            if self._custom is not None:
-                raise
-            self._late |= type(error).__name__ == "QueryTimeout"
+            # What one engine does not understand, another way of asking may still find.
+            self._error = error
         return None
 
     def _matches(self, iris: Iterable[str]) -> Matches:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,6 +84,11 @@ class Seen:
     line: str
     headers: dict[str, str]
     body: bytes
+
+    @property
+    def decoded(self) -> str:
+        """Line and body as they were before they were encoded for an address or a form."""
+        return urllib.parse.unquote_plus(f"{self.line} {self.body.decode(errors='replace')}")
 
     @property
     def text(self) -> str:
