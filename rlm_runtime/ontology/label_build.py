@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rlm_runtime.errors import OntologyError
 from rlm_runtime.ontology.entities import Entity, collect_entities
 from rlm_runtime.ontology.label_schema import (
     FIRST_WORD,
@@ -48,27 +49,34 @@ def build(
     Texts are numbered in the order in which equally good matches are shown, and words by length:
     the first rows of a full-text query are the best, and nothing is sorted that is not shown.
     """
-    folder = path.parent if path else None
-    db = create(path)
     try:
-        texts = SortedRows(folder)
-        entities = collect_entities(store, folder, on_progress)
-        db.executemany(
-            "INSERT INTO entity VALUES (?, ?, ?, ?, ?)",
-            _entity_rows(entities, language.lower(), texts),
-        )
-        kinds = _write_texts(db, texts.drain())
-        lengths = _write_words(db)
-        meta = {"kinds": kinds, "lengths": lengths}
-        db.executemany(
-            "INSERT INTO meta VALUES (?, ?)",
-            [(name, json.dumps(value)) for name, value in meta.items()],
-        )
-        finish(db)
-    except BaseException:
-        db.close()
-        raise
+        db = create(path)
+        try:
+            _write(db, collect_entities(store, path and path.parent, on_progress), path, language)
+            finish(db)
+        except BaseException:
+            db.close()
+            raise
+    except sqlite3.Error as error:
+        raise OntologyError(
+            f"The label index cannot be written to {path or 'memory'} with SQLite "
+            f"{sqlite3.sqlite_version}: {error}. It needs a folder that may be written, space, "
+            "and SQLite 3.34 or later with FTS5."
+        ) from error
     return db
+
+
+def _write(
+    db: sqlite3.Connection, entities: Iterator[Entity], path: Path | None, language: str
+) -> None:
+    texts = SortedRows(path and path.parent)
+    db.executemany(
+        "INSERT INTO entity VALUES (?, ?, ?, ?, ?)", _entity_rows(entities, language.lower(), texts)
+    )
+    kinds = _write_texts(db, texts.drain())
+    meta = {"kinds": kinds, "lengths": _write_words(db)}
+    values = [(name, json.dumps(value)) for name, value in meta.items()]
+    db.executemany("INSERT INTO meta VALUES (?, ?)", values)
 
 
 def _entity_rows(

@@ -16,7 +16,6 @@ __all__ = ["Bounds", "Found", "TextLookup"]
 
 # Of more texts that start alike, the first ones are taken in the order of their numbers.
 _MANY = 2_000
-_SAME = 200
 # Left alone, SQLite would rather go through all texts of a kind.
 _BY_KEY = "text t INDEXED BY text_key"
 _FOUND = "e.iri, e.kind, e.label, e.types, t.text, t.spaced, t.id"
@@ -72,10 +71,10 @@ class TextLookup:
         ).fetchone()
         return Found(*row) if row else None
 
-    def exact(self, key: str, bounds: Bounds) -> list[Found]:
-        """Give the texts with a key, the best first; at most 200."""
+    def exact(self, key: str, bounds: Bounds, most: int) -> list[Found]:
+        """Give the texts with a key, the best first."""
         where = f"{KEY} = ? AND t.id BETWEEN ? AND ? ORDER BY t.id LIMIT ?"
-        return list(self._texts(_BY_KEY, where, key, *bounds, _SAME))
+        return list(self._texts(_BY_KEY, where, key, *bounds, most))
 
     def starting(self, spaced: str, bounds: Bounds) -> Iterator[Found]:
         """Give the texts whose key starts like that of some words, the best first.
@@ -93,12 +92,21 @@ class TextLookup:
             yield from self._texts(_BY_KEY, where, *span, *bounds, *place)
             return
         first, *others = spaced.split(" ")
-        for text in self._first(all_of(f'"{w}"' for w in (FIRST_WORD + first, *others)), bounds):
+        just = all_of(f'"{word}"' for word in (FIRST_WORD + first, *others))
+        for text in islice(self.matching(just, bounds), _MANY):
             if f"{text.spaced} ".startswith(f"{spaced} "):
                 yield text
-        for text in self._first(f'"{KEY_START}{key[: KEY_START_LENGTHS[-1]]}"', bounds):
+        read = 0
+        start = f'"{KEY_START}{key[: KEY_START_LENGTHS[-1]]}"'
+        for text in islice(self.matching(start, bounds), _MANY):
+            read += 1
             if text.key.startswith(key):
                 yield text
+        if read == _MANY:
+            # Nearly all texts that start a little alike go on otherwise.
+            where = f"{alike} AND t.id BETWEEN ? AND ? LIMIT ?"
+            rest = self._texts(_BY_KEY, where, *span, *bounds, _MANY)
+            yield from sorted(rest, key=lambda text: text.number)
 
     def matching(self, expression: str, bounds: Bounds, table: str = "names") -> Iterator[Found]:
         """Give the texts that fulfil a full-text expression, the best first, as they are read."""
@@ -126,9 +134,6 @@ class TextLookup:
             text.number: text for text in self._texts("text t", f"t.id IN ({marks})", *numbers)
         }
         return [texts[number] for number in numbers]
-
-    def _first(self, expression: str, bounds: Bounds) -> Iterator[Found]:
-        return islice(self.matching(expression, bounds), _MANY)
 
     def _texts(self, source: str, where: str, *values: str | int) -> Iterator[Found]:
         rows = self._db.execute(

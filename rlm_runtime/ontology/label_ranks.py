@@ -17,8 +17,9 @@ __all__ = ["Rank", "find"]
 
 Rank = Literal["exact", "prefix", "words", "corrected", "any"]
 _MAX_WORDS = 16
-# So many of the texts with corrected words are compared with what was asked for.
+# At least so many of the texts that are alike are compared with what was asked for.
 _COMPARED = 100
+_SPELLINGS = 16
 # Words of questions that tell nothing of what is asked for, beside others that do.
 _LITTLE_WORDS = frozenset(
     [
@@ -59,6 +60,7 @@ class _Search:
         self.found: dict[str, tuple[Rank, Found]] = {}
         self._text = text
         self._limit = limit
+        self._most = max(_COMPARED, 2 * limit)
         self._texts = texts
         self._occurring = {word for word in self.wanted if texts.words.occurs(word)}
         self._completed: dict[str, list[str]] = {}
@@ -76,7 +78,7 @@ class _Search:
         """Find the texts that are called just so."""
         # "Sensor" before "Sensors" when "sensor" was asked for, though both are exact.
         folded = fold(self._text)
-        texts = self._texts.exact(self.spaced.replace(" ", ""), self.bounds)
+        texts = self._texts.exact(self.spaced.replace(" ", ""), self.bounds, self._most)
         return sorted(texts, key=lambda text: fold(text.text) != folded)
 
     def all_words(self) -> Iterator[Found]:
@@ -94,9 +96,9 @@ class _Search:
             self._known(word) + self._corrections(word) if word in doubtful else [word]
             for word in self.wanted
         ]
-        found = {text.number: text for text in islice(self._with_all(groups), _COMPARED)}
-        for spelling in islice(product(*groups), _COMPARED):
-            exact = self._texts.exact("".join(spelling), self.bounds)
+        found = {text.number: text for text in islice(self._with_all(groups), self._most)}
+        for spelling in islice(product(*groups), _SPELLINGS):
+            exact = self._texts.exact("".join(spelling), self.bounds, self._most)
             found.update({text.number: text for text in exact})
         matcher = SequenceMatcher(autojunk=False)
         matcher.set_seq2(self.spaced.replace(" ", ""))
@@ -119,7 +121,7 @@ class _Search:
             groups = self._in_comments()
             weights, _ = weigh(self._texts, "comments", groups, self.bounds, self._limit)
         ordered = iter(sorted(weights, key=lambda number: (-round(weights[number], 6), number)))
-        while block := list(islice(ordered, _COMPARED)):
+        while block := list(islice(ordered, self._most)):
             for text in self._texts.numbered(block):
                 yield text if text.number in named else _by_comment(text)
 

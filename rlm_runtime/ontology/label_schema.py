@@ -35,7 +35,8 @@ _LAYOUT = 1
 _FULL_TEXT = "content='', columnsize=0, detail=none, tokenize"
 _TABLES = f"""
 CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE entity (id INTEGER PRIMARY KEY, iri TEXT, kind TEXT, label TEXT, types TEXT);
+CREATE TABLE entity (
+    id INTEGER PRIMARY KEY, iri TEXT UNIQUE, kind TEXT, label TEXT, types TEXT);
 CREATE TABLE text (id INTEGER PRIMARY KEY, entity INTEGER, text TEXT, spaced TEXT);
 CREATE TABLE word (id INTEGER PRIMARY KEY, word TEXT, texts INTEGER);
 CREATE VIRTUAL TABLE names USING fts5(tokens, {_FULL_TEXT}='ascii');
@@ -43,10 +44,9 @@ CREATE VIRTUAL TABLE comments USING fts5(tokens, {_FULL_TEXT}='ascii');
 CREATE VIRTUAL TABLE misspelt USING fts5(tokens, {_FULL_TEXT}='ascii');
 CREATE VIRTUAL TABLE pieces USING fts5(word, {_FULL_TEXT}='trigram');
 INSERT INTO names (names, rank) VALUES ('hashsize', 16000000);
-CREATE VIRTUAL TABLE temp.name_words USING fts5vocab(main, names, row);
 """
+_ALL_WORDS = "CREATE VIRTUAL TABLE temp.name_words USING fts5vocab(main, names, row)"
 _INDEXES = f"""
-CREATE UNIQUE INDEX entity_iri ON entity (iri);
 CREATE INDEX text_key ON text ({KEY});
 CREATE UNIQUE INDEX word_word ON word (word);
 """
@@ -58,13 +58,16 @@ def create(path: Path | None) -> sqlite3.Connection:
     Args:
         path: A file that does not exist yet; None for one in memory.
     """
-    db = _connect(path.as_uri() + "?mode=rwc" if path else ":memory:")
+    db = _connect(path.absolute().as_uri() + "?mode=rwc" if path else ":memory:")
+    if path is None:
+        db.execute("PRAGMA temp_store = MEMORY")
     # A file that is not whole is thrown away, so that nothing in it needs a journal.
     db.execute("PRAGMA journal_mode = OFF")
     db.execute("PRAGMA synchronous = OFF")
     db.execute("BEGIN")
     for statement in _TABLES.strip().split(";\n"):
         db.execute(statement)
+    db.execute(_ALL_WORDS)
     return db
 
 
@@ -77,15 +80,16 @@ def finish(db: sqlite3.Connection) -> None:
 
 
 def connect_whole(path: Path) -> sqlite3.Connection:
-    """Open a finished file, which nobody may change any more.
+    """Open a finished file, which nobody may change any more; no question opens a further file.
 
     Raises:
         OntologyError: It is missing, broken, half-built, or of another layout.
     """
     try:
-        db = _connect(path.resolve().as_uri() + "?mode=ro&immutable=1")
+        db = _connect(path.absolute().as_uri() + "?mode=ro&immutable=1")
+        db.execute("PRAGMA temp_store = MEMORY")
         (layout,) = db.execute("PRAGMA user_version").fetchone()
-        db.execute("SELECT count(*) FROM meta").fetchone()
+        db.execute(_ALL_WORDS)
     except sqlite3.Error as error:
         raise OntologyError(f"{path} is no label index: {error}. Build it again.") from error
     if layout != _LAYOUT:
@@ -95,8 +99,6 @@ def connect_whole(path: Path) -> sqlite3.Connection:
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    """Open a database so that it never opens a further file, and any thread may use it."""
     db = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False)
-    db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA cache_size = -16000")
     return db

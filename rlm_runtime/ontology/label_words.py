@@ -90,6 +90,8 @@ class WordLookup:
         """Give words that begin with this one, then words that it is part of, shorter first."""
         if len(word) < SHORTEST_WORD:
             return []
+        if not word.isalpha():
+            return self._longer(word)
         begin = "SELECT word FROM word WHERE word >= ? AND word < ? ORDER BY id LIMIT ?"
         found = [w for (w,) in self._db.execute(begin, (word, word + LAST, _COMPLETIONS))]
         if len(found) < _COMPLETIONS:
@@ -107,6 +109,12 @@ class WordLookup:
         best = max(found.values(), default=0.0)
         near = [w for w in found if found[w] >= best - 0.05]
         return sorted(near, key=lambda w: (-found[w], w))
+
+    def _longer(self, word: str) -> list[str]:
+        """Give words with digits, which are not kept by themselves: few are worth correcting."""
+        begin = "SELECT term FROM name_words WHERE term >= ? AND term < ? LIMIT ?"
+        rows = self._db.execute(begin, (word, word + LAST, 10 * _COMPLETIONS))
+        return sorted((w for (w,) in rows), key=lambda w: (len(w), w))[:_COMPLETIONS]
 
     def _one_letter_off(self, word: str) -> list[str]:
         expression = any_of(f'"{rest}"' for rest in misspellings(word) if rest)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from queue import LifoQueue
+from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from rlm_runtime.errors import OntologyError
@@ -48,6 +49,7 @@ class LabelIndex:
     ) -> None:
         self._prefixes = prefixes or {}
         self._connections = connections
+        self._closing = Lock()
         self._free: LifoQueue[TextLookup | None] = LifoQueue()
         for connection in connections:
             self._free.put(TextLookup(connection))
@@ -70,6 +72,9 @@ class LabelIndex:
             path: A new file to keep it in; large stores then need little memory. Until the
                 method returns, it is not whole. None keeps it in memory.
             on_progress: Called now and then with the number of statements read.
+
+        Raises:
+            OntologyError: The file cannot be written, or this Python's SQLite is too old.
         """
         db = build(store, path, preferred_language, on_progress)
         if path is None:
@@ -106,7 +111,7 @@ class LabelIndex:
         Raises:
             OntologyError: The index is closed.
         """
-        text = _encodable(text[: 2 * MAX_TEXT].strip()[:MAX_TEXT])
+        text = _encodable(text.strip()[:MAX_TEXT])
         with self._lookup() as texts:
             named = self._named(texts, text)
             if limit <= 0 or (named and kind not in ("any", named.kind or "instance")):
@@ -128,7 +133,8 @@ class LabelIndex:
 
     def close(self) -> None:
         """Close it once running searches have ended; calling it again does nothing."""
-        connections, self._connections = self._connections, []
+        with self._closing:
+            connections, self._connections = self._connections, []
         for _ in connections:
             self._free.get()
         for connection in connections:
