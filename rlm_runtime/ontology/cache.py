@@ -39,8 +39,8 @@ SIZE_VARIABLE = "RLM_RUNTIME_CACHE_SIZE"
 MANIFEST = "manifest.json"
 
 _DEFAULT_SIZE = "20GB"
-_UNITS = {"": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?B?)", re.I)
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?)B?", re.I)
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -86,8 +86,7 @@ def size_limit() -> int:
             f"{SIZE_VARIABLE}={text!r} is no size. Give a number of bytes, or one with a unit, "
             "such as 500MB or 20GB."
         )
-    unit = match[2].upper()
-    return int(float(match[1]) * _UNITS[unit if unit.endswith("B") and unit != "B" else f"{unit}B"])
+    return int(float(match[1]) * _UNITS[match[2].upper()])
 
 
 def cache_entries() -> list[CacheEntry]:

@@ -30,6 +30,7 @@ __all__ = ["distrust", "load_cached"]
 
 # A new one has all stores built again; so has a new version of the engine.
 _VERSION = 1
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STORE = "store"
 _LABELS = "labels.sqlite"
 
@@ -105,11 +106,12 @@ def _open(key: str) -> Loaded | None:
         if manifest["version"] != _version() or manifest["files"] != _sizes(folder):
             return None
         store = Store.read_only(str(folder / _STORE))
+        LabelIndex.open(folder / _LABELS).close()
         # A cache that may only be read keeps no order of use.
         with contextlib.suppress(OSError):
             os.utime(folder / MANIFEST)
     # The engine reports broken files as RuntimeError, missing ones as OSError.
-    except (OSError, RuntimeError, ValueError, KeyError, TypeError):
+    except (OSError, RuntimeError, ValueError, KeyError, TypeError, OntologyError):
         return None
     return Loaded(
         store,
@@ -172,12 +174,12 @@ def _version() -> str:
 
 
 def _not_written(error: OSError) -> OntologyError:
-    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or any(
-        words in str(error) for words in ("No space left", "File too large", "quota exceeded")
-    )
+    # The engine gives no error number.
+    words = ("No space left", "File too large", "quota exceeded")
+    full = error.errno in _FULL or any(part in str(error) for part in words)
     what = "is full" if full else "cannot be used"
     return OntologyError(
-        f"The cache folder {ontologies_folder()} {what} ({error.strerror or error}). Make room "
-        "there, remove stores with `rlm-runtime ontology cache clear`, or set RLM_RUNTIME_HOME to "
-        "a folder on another disk."
+        f"The cache folder {ontologies_folder()} {what} ({error}). Make room there, remove stores "
+        "with `rlm-runtime ontology cache clear`, or set RLM_RUNTIME_HOME to a folder on another "
+        "disk."
     )
