@@ -210,11 +210,14 @@ def test_a_worker_never_outlives_its_parent(path: Path, end: str) -> None:
 def test_an_interrupt_in_the_terminal_leaves_the_worker_at_work(path: Path) -> None:
     waits = """
 try:
+    print("waits", flush=True)
     time.sleep(60)
 except KeyboardInterrupt:
     print(ontology.select("ASK {}").rows, *workers_of())
 """
     process, worker = start(waits, path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "waits\n"
     # A terminal sends it to the whole group.
     os.killpg(process.pid, signal.SIGINT)
     assert process.communicate(timeout=60) == (f"[{{'ask': True}}] {worker}\n", "")

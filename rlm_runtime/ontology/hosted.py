@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
 from rlm_runtime.ontology.class_schema import ClassSchemas
@@ -15,8 +15,10 @@ from rlm_runtime.ontology.query_guard import check_query
 from rlm_runtime.ontology.schema import ClassSchema
 from rlm_runtime.ontology.sharing import SharedWorker, let_go
 from rlm_runtime.ontology.syntax_hints import explain_syntax_error
-from rlm_runtime.ontology.worker import OnProgress
 from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.filling import OnProgress
 
 __all__ = ["HostedOntology"]
 

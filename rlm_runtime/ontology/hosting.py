@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.errors import ConfigurationError, RlmError
 from rlm_runtime.ontology.hosted import HostedOntology
 from rlm_runtime.ontology.prefixes import USUAL_PREFIXES
 from rlm_runtime.ontology.rdf_format import bare_name, named_syntax
 from rlm_runtime.ontology.sharing import SharedWorker, hold
+from rlm_runtime.ontology.sources import find_source
 from rlm_runtime.ontology.worker_messages import Opening
 
 if TYPE_CHECKING:
     from rdflib import Graph
 
-    from rlm_runtime.ontology.worker import OnProgress
+    from rlm_runtime.ontology.filling import OnProgress
 
 __all__ = ["MEMORY_VARIABLE", "host_graph", "host_path"]
 
@@ -32,33 +33,45 @@ _UNPACKED = 40
 
 
 def host_path(
-    source: str | Path,
+    given: str | Path,
     *,
     name: str | None,
     format: str | None,
+    imports: Mapping[str, str | Path] | None,
     memory_limit: int | None,
     on_progress: OnProgress | None,
 ) -> HostedOntology:
     """Host a file or folder; see ``open_ontology``."""
-    path = Path(source).expanduser()
+    path = Path(given).expanduser()
     syntax = named_syntax(format) if format else None
     memory = _memory(memory_limit)
+    source = find_source(path, syntax, imports)
     folder = "" if path.is_absolute() else os.getcwd()
-    place = os.path.join(folder, path)
-    state = _state(place)
-    size = sum(size for _, size, _ in state)
     opening = Opening(
         path=str(path),
         folder=folder,
         syntax=syntax,
+        imports={iri: os.path.join(folder, file) for iri, file in source.imports.items()},
         usual=dict(USUAL_PREFIXES),
         memory_limit=memory,
-        load_limit=memory + _UNPACKED * size,
+        load_limit=memory + _UNPACKED * sum(file.stat().st_size for file in source.members),
     )
-    shared = _shared(place, opening, state, lambda: _state(place) == state)
-    made_name = path.resolve().name if os.path.isdir(path) else bare_name(path)
+    signature, settled = source.signature()
+    # Of a file that was just written, the next change may not show in its time.
+    content = signature if settled else source.content_key()
+
+    def unchanged() -> bool:
+        try:
+            now = find_source(Path(folder, path), syntax, opening.imports)
+            same = now.signature()[0] == signature
+            return same and (settled or now.content_key() == content)
+        except (OSError, RlmError):
+            return False
+
+    shared = _shared(content, opening, unchanged)
+    made_name = path.resolve().name if path.is_dir() else bare_name(path)
     return HostedOntology(
-        shared, name=name or made_name, source=str(source), on_progress=on_progress
+        shared, name=name or made_name, source=str(given), on_progress=on_progress
     )
 
 
@@ -75,34 +88,13 @@ def host_graph(graph: Graph, *, name: str | None, memory_limit: int | None) -> H
         memory_limit=memory,
         load_limit=memory + _UNPACKED * len(statements),
     )
-    content = (hashlib.sha256(statements).digest(), *prefixes.items())
-    shared = _shared("", opening, content, lambda: True)
+    told = repr((hashlib.sha256(statements).hexdigest(), *prefixes.items()))
+    shared = _shared(told, opening, lambda: True)
     return HostedOntology(shared, name=name or graph_name(graph), source="rdflib.Graph")
 
 
-def _shared(
-    place: str, opening: Opening, state: Hashable, unchanged: Callable[[], bool]
-) -> SharedWorker:
-    key = (place, opening.syntax, opening.memory_limit, state)
-    return hold(key, lambda: SharedWorker(opening, unchanged))
-
-
-def _state(path: str) -> tuple[tuple[str, int, int], ...]:
-    """Tell a file, or all files below a folder, by path, size and time of change."""
-    found = []
-    for place in [path, *_below(path)]:
-        try:
-            status = os.stat(place)
-        except (OSError, ValueError):
-            # Whoever loads it says what is wrong.
-            continue
-        found.append((place, status.st_size, status.st_mtime_ns))
-    return tuple(found)
-
-
-def _below(folder: str) -> list[str]:
-    places = [os.path.join(at, name) for at, _, names in os.walk(folder) for name in names]
-    return sorted(places)
+def _shared(content: str, opening: Opening, unchanged: Callable[[], bool]) -> SharedWorker:
+    return hold((content, opening.memory_limit), lambda: SharedWorker(opening, unchanged))
 
 
 def _memory(given: int | None) -> int:

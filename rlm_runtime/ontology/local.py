@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
+from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.describing import describe_entity, node, occurs
 from rlm_runtime.ontology.loading import Loaded
 from rlm_runtime.ontology.protocol import Description, EntityKind, Match
@@ -38,8 +39,11 @@ class LocalOntology:
         if "schema" not in self.prefixes and _uses_old_schema_org(loaded.store):
             self.prefixes = {**self.prefixes, "schema": "http://schema.org/"}
         self._known = {**usual, **self.prefixes}
+        self._loaded = loaded
         self._store = loaded.store
-        self._index: LabelIndex | None = None
+        # Once the process is confined, it can open no file.
+        labels = loaded.labels
+        self._index = LabelIndex.open(labels, prefixes=self._known) if labels else None
         self._index_lock = threading.Lock()
 
     def run(self, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
@@ -63,6 +67,10 @@ class LocalOntology:
     def has_graph(self, iri: str) -> bool:
         """Say whether there is a graph of this name."""
         return _is_text(iri) and self._store.contains_named_graph(node(iri))
+
+    def distrust(self) -> bool:
+        """Have the files of the store made anew at the next opening; False when there are none."""
+        return distrust(self._loaded)
 
     def _labels(self) -> LabelIndex:
         with self._index_lock:

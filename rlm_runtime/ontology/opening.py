@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Unpack, cast
 
@@ -14,7 +15,7 @@ from rlm_runtime.ontology.remote_options import EndpointOptions
 if TYPE_CHECKING:
     from rdflib import Graph
 
-    from rlm_runtime.ontology.worker import OnProgress
+    from rlm_runtime.ontology.filling import OnProgress
 
 __all__ = ["open_ontology"]
 
@@ -26,6 +27,7 @@ def open_ontology(
     *,
     name: str | None = None,
     format: str | None = None,
+    imports: Mapping[str, str | Path] | None = None,
     memory_limit: int | None = None,
     on_progress: OnProgress | None = None,
     **endpoint: Unpack[EndpointOptions],
@@ -33,8 +35,8 @@ def open_ontology(
     """Open an ontology; use it as a context manager, or close it.
 
     A SPARQL endpoint is asked over HTTP, and not before the first question. Anything else is held
-    by a worker process, which all who open the same content share, and which is killed
-    when a query takes too long or too much.
+    by a worker process, which all who open the same content share, and which is killed when a
+    query takes too long or too much. Large files are read once, into a store in the cache folder.
 
     Files may be Turtle, TriG, N-Triples, N-Quads, N3, RDF/XML or JSON-LD, plain or packed with
     gzip. What a file holds decides, not its name. Prefixes are kept, relative IRIs are resolved
@@ -42,14 +44,17 @@ def open_ontology(
 
     Args:
         source: The path of a file or of a folder of files; the http or https address of a SPARQL
-            endpoint; an ``rdflib.Graph`` or ``Dataset``,
-            which is copied as it is now; or an Ontology, which is given back as it is.
+            endpoint; an ``rdflib.Graph`` or ``Dataset``, which is copied as it is now; or an
+            Ontology, which is given back as it is.
         name: A short name; by default the name of file or folder without suffixes, or the last
             part of the graph's identifier.
         format: ``turtle``, ``xml``, ``json-ld`` and so on, if it must not be guessed.
+        imports: IRI of an ontology that is imported to the file that holds it. An
+            ``rlm-imports.toml`` or a ``catalog-v001.xml`` beside the ontology may say it as well.
+            Nothing is fetched.
         memory_limit: Bytes that queries may use together, beside the data; by default
             ``RLM_RUNTIME_QUERY_MEMORY``, else 2 GiB.
-        on_progress: Called while a file is loaded, with the bytes done and those in all, or None.
+        on_progress: Called while a file is loaded, with the bytes read and those in all.
         **endpoint: For an address only: ``auth``, ``token``, ``headers``, ``allow_private``,
             ``default_graph``, ``named_graph``, ``prefixes``, ``federation``, ``search_query``;
             see ``RemoteOntology``.
@@ -78,7 +83,12 @@ def open_ontology(
         )
     if isinstance(source, str | Path):
         return host_path(
-            source, name=name, format=format, memory_limit=memory_limit, on_progress=on_progress
+            source,
+            name=name,
+            format=format,
+            imports=imports,
+            memory_limit=memory_limit,
+            on_progress=on_progress,
         )
     # A graph can only come from an rdflib that was imported already.
     rdflib = sys.modules.get("rdflib")

@@ -21,7 +21,7 @@ from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.vocabulary import XSD
 from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 
-__all__ = ["run_query", "to_term"]
+__all__ = ["is_corruption", "run_query", "to_term"]
 
 _STATEMENT = ("subject", "predicate", "object")
 # What a cell costs beside its text, in characters.
@@ -36,6 +36,11 @@ def to_term(node: _Node) -> Term:
     return Term(*_cell(node))  # pyright: ignore[reportArgumentType]
 
 
+def is_corruption(error: Exception) -> bool:
+    """Say whether the engine found its files broken."""
+    return "Corruption: " in str(error)
+
+
 def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
     """Run a query and give its first rows, within its limit and 32 million characters.
 
@@ -48,6 +53,7 @@ def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> 
 
     Raises:
         SyntaxError: As the engine says it.
+        RuntimeError: Its files are broken.
         QueryTimeout: It was stopped.
         QueryError: The engine refused or failed, or a single row is too large.
     """
@@ -72,6 +78,8 @@ def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> 
         raise QueryError(f"The query needs too much memory: {error}. Narrow it.") from error
     # The engine's own errors: a custom function, a failing cast of the whole query.
     except (RuntimeError, ValueError, OSError) as error:
+        if is_corruption(error):
+            raise
         raise QueryError(f"The query failed: {error}. Change the query.") from error
     if truncated and not count and query.limit:
         raise QueryError(

@@ -8,11 +8,14 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
-from rlm_runtime.ontology.worker import OnProgress, Worker, WorkerGone, forget_workers
+from rlm_runtime.ontology.worker import Worker, WorkerGone, forget_workers
 from rlm_runtime.ontology.worker_messages import Opening
+
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.filling import OnProgress
 
 __all__ = ["SharedWorker", "hold", "let_go"]
 

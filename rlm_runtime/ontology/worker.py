@@ -11,19 +11,19 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rlm_runtime import errors
 from rlm_runtime.errors import OntologyError, QueryTimeout
-from rlm_runtime.ontology.worker_messages import Opening, pack, receive, send
+from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opening, pack, receive, send
 
-__all__ = ["OnProgress", "Worker", "WorkerGone", "forget_workers"]
+if TYPE_CHECKING:
+    from rlm_runtime.ontology.filling import OnProgress
 
-OnProgress = Callable[[int, int | None], None]
-"""Is told how many bytes are loaded, and of how many, if that is known."""
+__all__ = ["Worker", "WorkerGone", "forget_workers"]
 
 # Without `site` and the environment a process starts in half the time; what it has to find is
 # where this process found it.
@@ -77,7 +77,7 @@ class Worker:
         self._replies: dict[int, _Reply] = {}
         self._prefixes: Mapping[str, str] | None = None
         self._failure: Exception | None = None
-        self._progress: tuple[int, int | None] | None = None
+        self._progress: tuple[int, int] | None = None
         self._why = ""
         self._killed = False
         self._gone = False
@@ -206,7 +206,7 @@ class Worker:
                     self._requests.close()
             said.seek(max(0, said.seek(0, os.SEEK_END) - _MAX_SAID))
             why = _why(process.returncode, said.read(), self._opening.memory_limit)
-            self._end(why, by_kill=process.returncode == -9)
+            self._end(why, by_chance=process.returncode in (-9, TRY_AGAIN))
 
     def _take_messages(self, stream: IO[bytes]) -> None:
         try:
@@ -238,11 +238,11 @@ class Worker:
                 return
             self._changed.notify_all()
 
-    def _end(self, why: str, *, by_kill: bool = False) -> None:
+    def _end(self, why: str, *, by_chance: bool = False) -> None:
         with self._changed:
             self._gone = True
             self._why = why
-            suspect = 0 if self._killed else 1 if by_kill or len(self._replies) > 1 else 2
+            suspect = 0 if self._killed else 1 if by_chance or len(self._replies) > 1 else 2
             for reply in self._replies.values():
                 reply.error = WorkerGone(why, suspect)
                 reply.done.set()

@@ -20,10 +20,12 @@ from typing import Any
 import pyoxigraph
 
 from rlm_runtime.errors import OntologyError, QueryError, RlmError
-from rlm_runtime.ontology.loading import Loaded, load_path, merge_named_graphs
+from rlm_runtime.ontology.cached_store import distrust
+from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path, merge_named_graphs
 from rlm_runtime.ontology.local import LocalOntology
+from rlm_runtime.ontology.query_run import is_corruption
 from rlm_runtime.ontology.worker_limits import allow_memory, die_with_parent, open_nothing_more
-from rlm_runtime.ontology.worker_messages import Opening, pack, receive, send
+from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opening, pack, receive, send
 
 __all__ = ["MOST_AT_ONCE", "main"]
 
@@ -87,7 +89,7 @@ class _Worker:
         """Load the ontology, and let the threads answer."""
         allow_memory(opening.load_limit)
         try:
-            ontology = LocalOntology(_loaded(opening), dict(opening.usual))
+            ontology = self._opened(opening)
         except RlmError as error:
             self._send(pack(("failed", type(error).__name__, str(error))))
             return
@@ -100,6 +102,18 @@ class _Worker:
         for _ in range(MOST_AT_ONCE):
             self._ready.put(ontology)
         self._send(pack(("open", ontology.prefixes)))
+
+    def _opened(self, opening: Opening) -> LocalOntology:
+        loaded = _loaded(opening, self._tell_progress)
+        try:
+            return LocalOntology(loaded, dict(opening.usual))
+        except RuntimeError as error:
+            if not (is_corruption(error) and distrust(loaded)):
+                raise
+        return LocalOntology(_loaded(opening, self._tell_progress), dict(opening.usual))
+
+    def _tell_progress(self, done: int, total: int) -> None:
+        self._send(pack(("progress", done, total)))
 
     def take(self, number: int, method: str | None, arguments: tuple[Any, ...]) -> None:
         """Take a request in, or the wish to stop one."""
@@ -130,6 +144,8 @@ class _Worker:
         except MemoryError:
             error, text = QueryError, "The answer needs too much memory. Ask for less."
         except _UNFORESEEN as other:
+            if is_corruption(other) and ontology.distrust():
+                os._exit(TRY_AGAIN)
             name = type(other).__name__
             error, text = QueryError, f"The question failed: {name}: {other}. Ask otherwise."
         return pack((number, False, (error.__name__, text)))
@@ -147,11 +163,13 @@ class _Worker:
             send(self._replies, packed)
 
 
-def _loaded(opening: Opening) -> Loaded:
+def _loaded(opening: Opening, on_progress: OnProgress) -> Loaded:
     if opening.folder:
         os.chdir(opening.folder)
     if opening.path:
-        return load_path(Path(opening.path), opening.syntax)
+        return load_path(
+            Path(opening.path), opening.syntax, imports=opening.imports, on_progress=on_progress
+        )
     store = pyoxigraph.Store()
     lines = zlib.decompress(opening.statements)
     store.bulk_load(lines, pyoxigraph.RdfFormat.N_QUADS, lenient=True)

@@ -11,7 +11,10 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from rlm_runtime.ontology.rdf_format import Syntax
 
-__all__ = ["EngineQuery", "EngineRows", "Opening", "pack", "receive", "send"]
+__all__ = ["TRY_AGAIN", "EngineQuery", "EngineRows", "Opening", "pack", "receive", "send"]
+
+TRY_AGAIN = 71
+"""The code with which a worker ends whose successor will be able to answer."""
 
 _LENGTH = 8
 
@@ -24,6 +27,7 @@ class Opening:
         path: A file or folder, as the user named it; "" when ``statements`` are given.
         folder: The working directory that it was named in; "" where it does not matter.
         syntax: Forces the syntax of files.
+        imports: IRI of an imported ontology to its file.
         statements: N-Quads, packed with zlib.
         prefixes: Prefixes that belong to ``statements``.
         usual: Prefixes that are known beside those of the source.
@@ -34,6 +38,7 @@ class Opening:
     path: str = ""
     folder: str = ""
     syntax: Syntax | None = None
+    imports: Mapping[str, str] = field(default_factory=dict)
     statements: bytes = b""
     prefixes: Mapping[str, str] = field(default_factory=dict)
     usual: Mapping[str, str] = field(default_factory=dict)
