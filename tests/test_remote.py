@@ -279,6 +279,14 @@ def test_search_keeps_to_kind_and_limit_and_tells_of_its_bounds(prov: Ontology) 
     assert "no full-text search" in found.note  # type: ignore[attr-defined]
 
 
+def test_a_model_reads_of_the_bounds_of_a_search(prov: Ontology) -> None:
+    from rlm_runtime.tools import make_ontology_tools
+
+    table = make_ontology_tools(prov)["search_entity"]("activity")
+    assert table["rows"][0]["iri"] == "prov:Activity"
+    assert "labels looked through" in table["note"]
+
+
 def test_text_with_quotes_and_patterns_is_only_text(prov: Ontology) -> None:
     for text in ('"', "'\\", '"} DROP ALL #', "a\nb", "\ud800", "?x", "* OR *", "é" * 1000):
         assert isinstance(prov.search(text), list)
@@ -626,6 +634,19 @@ def test_results_as_xml_are_read() -> None:
     with bad_server(lambda c, _: c.sendall(answer)) as server:
         rows = open_ontology(server.url()).select("SELECT ?x { ?x a ?y }")
         assert rows.rows == [{"x": "http://e/a"}]
+
+
+def test_a_login_in_an_address_is_in_no_record(prov_url: str, tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    address = prov_url.replace("http://", "http://someone:canary-4711@")
+    words = ["ask", "What is Plan?", address, "--model", "offline", "--log", str(log)]
+    for more in ([], ["--json"]):
+        result = CliRunner().invoke(app, [*words, *more])
+        assert result.exit_code == 0, result.output
+        assert "canary-4711" not in result.output + log.read_text()
+    broken = CliRunner().invoke(app, ["ontology", "query", address, "SELECT ?x { ?x }"])
+    assert broken.exit_code != 0
+    assert "canary-4711" not in broken.output + str(broken.exception)
 
 
 def sent_to(server_url: str, **options: object) -> None:

@@ -209,7 +209,7 @@ class RemoteOntology:
         full = self.expand(iri)
         with self._within(_DESCRIBE_SECONDS) as deadline:
             self._learn(deadline)
-            if not self._occurs(full, deadline):
+            if not self.occurs(full, deadline):
                 raise QueryError(
                     f"{iri} does not occur in the ontology {self._name!r}. Search for it by its "
                     "label."
@@ -231,7 +231,7 @@ class RemoteOntology:
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""
         with self._within(_DESCRIBE_SECONDS) as deadline:
-            return self._occurs(iri, deadline)
+            return self.occurs(iri, deadline)
 
     def expand(self, name: str) -> str:
         """Give the full IRI of a prefixed name, ``<iri>`` or IRI.
@@ -319,6 +319,15 @@ class RemoteOntology:
         """Send a query of this package's own, which names all IRIs in full."""
         return self.ask(CheckedQuery(text, form, {}, (), False), limit, deadline)
 
+    def occurs(self, iri: str, deadline: Deadline) -> bool:
+        """Say what ``contains`` says, within a time."""
+        if not _LEGAL_IRI.fullmatch(iri):
+            return False
+        patterns = (f"<{iri}> ?p ?o", f"?s ?p <{iri}>", f"?s <{iri}> ?o")
+        whole = " UNION ".join(f"{{ {p} }}" for p in (*patterns, f"GRAPH <{iri}> {{ ?s ?p ?o }}"))
+        rows = self.ask_text(f"ASK {{ {whole} }}", 1, deadline, form="ASK")
+        return bool(rows.rows[0]["ask"])
+
     def _read(self, query: CheckedQuery, limit: int, answer: Answer, *, method: str) -> Rows | None:
         """Read an answer; None asks for another attempt, by POST."""
         if 200 <= answer.status < 300:
@@ -371,14 +380,6 @@ class RemoteOntology:
             return False
         query = f"ASK {{ GRAPH <{iri}> {{ ?s ?p ?o }} }}"
         return bool(self.ask_text(query, 1, deadline, form="ASK").rows[0]["ask"])
-
-    def _occurs(self, iri: str, deadline: Deadline) -> bool:
-        if not _LEGAL_IRI.fullmatch(iri):
-            return False
-        patterns = (f"<{iri}> ?p ?o", f"?s ?p <{iri}>", f"?s <{iri}> ?o")
-        whole = " UNION ".join(f"{{ {p} }}" for p in (*patterns, f"GRAPH <{iri}> {{ ?s ?p ?o }}"))
-        rows = self.ask_text(f"ASK {{ {whole} }}", 1, deadline, form="ASK")
-        return bool(rows.rows[0]["ask"])
 
 
 def _iris(option: str, given: str | Sequence[str]) -> tuple[str, ...]:

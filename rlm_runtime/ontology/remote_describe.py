@@ -56,7 +56,7 @@ def describe_remote(
         incoming_count=incoming_count,
         truncated=max(outgoing_count, incoming_count) > limit,
     )
-    return with_axioms(remote, said, limit=limit, timeout=min(5.0, deadline.left()))
+    return with_axioms(remote, said, limit=limit, timeout=min(5.0, deadline.left() / 4))
 
 
 def _texts(remote: RemoteOntology, iri: str, deadline: Deadline) -> list[tuple[str, Term]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import os
 import random
 import socket
 import ssl
@@ -90,6 +91,7 @@ class HttpClient:
         self._allow_loopback = endpoint.is_loopback
         self._idle: list[tuple[Connection, float]] = []
         self._lock = threading.Lock()
+        self._process = os.getpid()
         self._closed = False
 
     def run(self, request: Request, deadline: Deadline, read: Callable[[Answer], T]) -> T:
@@ -254,6 +256,9 @@ class HttpClient:
         found: Connection | None = None
         stale: list[Connection] = []
         with self._lock:
+            if self._process != os.getpid():
+                # A forked process must not talk into the connections of its parent.
+                self._process, self._idle = os.getpid(), []
             rest: list[tuple[Connection, float]] = []
             for connection, since in self._idle:
                 if now - since > _IDLE_SECONDS:

@@ -128,7 +128,7 @@ class _Search:
             iri = self._remote.expand(self._text)
         except QueryError:
             return None
-        return iri if self._remote.contains(iri) else None
+        return iri if self._remote.occurs(iri, self._deadline) else None
 
     def _label_predicates(self) -> tuple[str, ...]:
         """Give the label predicates in use; find out once, with the endpoint's full text."""

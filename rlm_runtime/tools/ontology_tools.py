@@ -185,7 +185,10 @@ def _search_table(ontology: Ontology, query: str, limit: int, kind: str) -> dict
         "rows": rows,
         "count": len(rows),
         "truncated": len(found) > bound,
-        **join_notes(note, None if rows else _nothing_found(query, kind)),
+        # What an endpoint's search has to say of its bounds.
+        **join_notes(
+            note, None if rows else _nothing_found(query, kind), getattr(found, "note", None)
+        ),
     }
 
 

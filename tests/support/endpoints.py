@@ -117,8 +117,12 @@ class BadServer:
 
 
 @contextmanager
-def bad_server(script: Script) -> Iterator[BadServer]:
+def bad_server(
+    script: Script, secured: Callable[[socket.socket], socket.socket] = lambda sock: sock
+) -> Iterator[BadServer]:
     """Serve requests with a script that is given the socket and the request.
+
+    ``secured`` may speak TLS on the socket of a connection.
 
     The script writes the answer to the socket, or does not; then the connection is closed.
     """
@@ -128,15 +132,15 @@ def bad_server(script: Script) -> Iterator[BadServer]:
     threads: list[threading.Thread] = []
 
     def talk(connection: socket.socket) -> None:
-        with connection:
-            try:
-                request = _read_request(connection)
+        try:
+            with secured(connection) as stream:
+                request = _read_request(stream)
                 if request is not None:
                     server.seen.append(request)
-                    script(connection, request)
-            except OSError:
-                # The client is gone, or the test is over.
-                return
+                    script(stream, request)
+        except OSError:
+            # The client is gone, or the test is over.
+            connection.close()
 
     def accept() -> None:
         while True:
