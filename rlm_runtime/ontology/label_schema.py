@@ -88,11 +88,15 @@ def connect_whole(path: Path) -> sqlite3.Connection:
     try:
         db = _connect(path.absolute().as_uri() + "?mode=ro&immutable=1")
         db.execute("PRAGMA temp_store = MEMORY")
-        (layout,) = db.execute("PRAGMA user_version").fetchone()
+        layout, pages, page_size = (
+            db.execute(f"PRAGMA {name}").fetchone()[0]
+            for name in ("user_version", "page_count", "page_size")
+        )
         db.execute(_ALL_WORDS)
-    except sqlite3.Error as error:
+        size = path.stat().st_size
+    except (sqlite3.Error, OSError) as error:
         raise OntologyError(f"{path} is no label index: {error}. Build it again.") from error
-    if layout != _LAYOUT:
+    if layout != _LAYOUT or pages * page_size != size:
         db.close()
         raise OntologyError(f"{path} is half-built or of another layout. Build it again.")
     return db

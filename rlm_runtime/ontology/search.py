@@ -8,8 +8,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from queue import LifoQueue
-from threading import Lock
+from threading import Condition
 from typing import TYPE_CHECKING, Literal
 
 from rlm_runtime.errors import OntologyError
@@ -49,10 +48,9 @@ class LabelIndex:
     ) -> None:
         self._prefixes = prefixes or {}
         self._connections = connections
-        self._closing = Lock()
-        self._free: LifoQueue[TextLookup | None] = LifoQueue()
-        for connection in connections:
-            self._free.put(TextLookup(connection))
+        self._free = [TextLookup(connection) for connection in connections]
+        self._open = True
+        self._changed = Condition()
 
     @classmethod
     def build(
@@ -109,7 +107,7 @@ class LabelIndex:
             kind: Leaves out entities of any other kind.
 
         Raises:
-            OntologyError: The index is closed.
+            OntologyError: The index is closed, or its file is broken.
         """
         text = _encodable(text.strip()[:MAX_TEXT])
         with self._lookup() as texts:
@@ -133,23 +131,31 @@ class LabelIndex:
 
     def close(self) -> None:
         """Close it once running searches have ended; calling it again does nothing."""
-        with self._closing:
-            connections, self._connections = self._connections, []
-        for _ in connections:
-            self._free.get()
-        for connection in connections:
-            connection.close()
-        self._free.put(None)
+        with self._changed:
+            self._open = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: len(self._free) == len(self._connections))
+            for connection in self._connections:
+                connection.close()
 
     @contextmanager
     def _lookup(self) -> Iterator[TextLookup]:
-        texts = self._free.get()
-        try:
-            if texts is None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._free or not self._open)
+            if not self._open:
                 raise OntologyError("The label index is closed. Open the ontology again.")
+            texts = self._free.pop()
+        try:
             yield texts
+        except sqlite3.Error as error:
+            raise OntologyError(
+                f"The label index cannot be read: {error}. Remove its file and open the ontology "
+                "again, so that it is built anew."
+            ) from error
         finally:
-            self._free.put(texts)
+            with self._changed:
+                self._free.append(texts)
+                self._changed.notify_all()
 
     def _named(self, texts: TextLookup, text: str) -> Found | None:
         prefixed = _PREFIXED.fullmatch(text)
