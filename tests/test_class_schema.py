@@ -90,8 +90,8 @@ def test_it_is_asked_for_once_and_cut_at_the_limit(tmp_path: Path) -> None:
 
 def test_a_big_class_is_sampled_from_each_of_its_subclasses_and_says_so(tmp_path: Path) -> None:
     many = "".join(f"ex:m{i} a ex:Many ; ex:p {i} .\n" for i in range(21_000))
-    turtle = f"ex:Many rdfs:subClassOf ex:All . ex:Few rdfs:subClassOf ex:All .\n{many}"
-    with opened(tmp_path, f"{turtle} ex:f a ex:Few ; ex:rare 1 .") as ontology:
+    turtle = f"ex:Many rdfs:subClassOf ex:All . ex:Scarce rdfs:subClassOf ex:All .\n{many}"
+    with opened(tmp_path, f"{turtle} ex:f a ex:Scarce ; ex:rare 1 .") as ontology:
         schema = ontology.schema_of("ex:All")
         table = make_ontology_tools(ontology)["schema_of"]("ex:All")
     assert schema.instances == Count(21_001)

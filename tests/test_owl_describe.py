@@ -49,7 +49,7 @@ ex:TruckShape sh:targetClass ex:Truck ; sh:property
     [ sh:path ex:load ; sh:in ( 1 2 ) ;
       sh:or ( [ sh:datatype xsd:integer ] [ sh:class ex:Load ] ) ] .
 [] a owl:AllDisjointClasses ; owl:members ( ex:Truck ex:Boat ex:Plane ) .
-ex:Auto owl:equivalentClass ex:Car .
+ex:Auto owl:equivalentClass ex:Car . ex:Rock owl:disjointWith ex:Thing .
 ex:Wheel a owl:Class . ex:Animal a owl:Class .
 ex:part a owl:ObjectProperty , owl:TransitiveProperty ; owl:inverseOf ex:partOf ;
   rdfs:domain [ owl:unionOf ( ex:Vehicle ex:Wheel ) ] ;
@@ -108,6 +108,7 @@ class TestClasses:
         disjoint = cars.describe("ex:Truck").axioms.disjoint
         assert texts(disjoint) == ["ex:Boat", "ex:Car", "ex:Plane"]
         assert texts(disjoint, "Vehicle") == ["ex:Animal"]
+        assert texts(disjoint, "Thing") == ["ex:Rock"]
         assert texts(cars.describe("ex:Animal").axioms.disjoint) == ["ex:Vehicle"]
 
     def test_shapes_tell_what_instances_must_have(self, cars: Ontology) -> None:
@@ -132,7 +133,9 @@ class TestClasses:
         assert said["inherited_restrictions"] == {
             "ex:Vehicle": ["ex:part exactly 4 ex:Wheel", "ex:part some ex:Wheel"]
         }
-        assert said["disjoint_with"] == ["ex:Truck", "ex:Animal (from ex:Vehicle)"]
+        assert said["disjoint_with"] == [
+            *("ex:Truck", "ex:Animal (from ex:Vehicle)", "ex:Rock (from ex:Thing)")
+        ]
         assert (said["instances"], said["keys"]) == (2, ["ex:country, ex:number"])
         assert said["shapes"] == {"ex:Car": ["ex:part/^ex:part min 1 class ex:Wheel"]}
         assert "properties" not in said
