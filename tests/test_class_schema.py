@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rlm_runtime.errors import QueryError
+from rlm_runtime.errors import QueryError, QueryTimeout
 from rlm_runtime.ontology import Rows, open_ontology
 from rlm_runtime.ontology.class_schema import ClassSchemas
 from rlm_runtime.ontology.protocol import Ontology
@@ -36,14 +36,17 @@ def opened(folder: Path, turtle: str) -> Iterator[Ontology]:
 
 
 class Counting:
-    """Asks another ontology and counts the queries."""
+    """Asks another ontology and counts the queries; some may take too long."""
 
-    def __init__(self, ontology: Ontology) -> None:
+    def __init__(self, ontology: Ontology, too_slow: str = "never") -> None:
         self._ontology = ontology
+        self._too_slow = too_slow
         self.queries = 0
 
     def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
         self.queries += 1
+        if self._too_slow in query:
+            raise QueryTimeout("too slow")
         return self._ontology.select(query, limit=limit, timeout=timeout)
 
     def __getattr__(self, name: str) -> object:
@@ -100,6 +103,17 @@ def test_a_big_class_is_sampled_from_each_of_its_subclasses_and_says_so(tmp_path
     assert {use.predicate for use in schema.properties} == {"http://e/p", "http://e/rare"}
     assert f"the {schema.examined:,} instances examined" in table["note"]
     assert (table["instances"], table["examined"]) == (21_001, schema.examined)
+
+
+def test_when_many_take_too_long_fewer_are_looked_at(tmp_path: Path) -> None:
+    many = "".join(f"ex:m{i} a ex:Many ; ex:p {i} .\n" for i in range(600))
+    with opened(tmp_path, many) as ontology:
+        slow = Counting(ontology, too_slow="LIMIT 20000")
+        schema = ClassSchemas(slow).of("http://e/Many", limit=5)  # pyright: ignore
+        assert (schema.instances, schema.examined, schema.sampled) == (Count(600), 500, True)
+        hopeless = Counting(ontology, too_slow="SELECT")
+        with pytest.raises(QueryTimeout, match=r"ex:Many.*a subclass of it"):
+            ClassSchemas(hopeless).of("http://e/Many", limit=5)  # pyright: ignore
 
 
 def test_the_tool_gives_a_table(tmp_path: Path) -> None:

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlm_runtime.ontology import open_ontology
+from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.ontology import Rows, open_ontology
+from rlm_runtime.ontology.owl_axioms import with_axioms
 from rlm_runtime.ontology.owl_text import NodeTexts
-from rlm_runtime.ontology.protocol import Ontology, Term
+from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Expression
 from rlm_runtime.ontology.vocabulary import OWL, RDF
 from rlm_runtime.tools import make_ontology_tools
@@ -161,6 +163,31 @@ class TestProperties:
         assert (said["inverse"], said["subproperties"]) == (["ex:partOf"], ["ex:engine"])
         assert said["in_restrictions_of"] == ["ex:Vehicle"]
         assert tools["describe_entity"]("ex:partOf")["inverse"] == ["ex:part"]
+
+
+class Slow:
+    """An ontology whose queries take too long, some or all."""
+
+    def __init__(self, ontology: Ontology, what: str) -> None:
+        self._ontology = ontology
+        self._what = what
+
+    def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
+        if self._what in query:
+            raise QueryTimeout("too slow")
+        return self._ontology.select(query, limit=limit, timeout=timeout)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ontology, name)
+
+
+@pytest.mark.parametrize(("what", "supers"), [("SELECT", 0), ("COUNT", 6), ("?role", 6)])
+def test_what_takes_too_long_is_left_out_and_said(cars: Ontology, what: str, supers: int) -> None:
+    slow = Slow(cars, what)
+    said = with_axioms(slow, Description("http://e/Car", "class"), limit=25)  # pyright: ignore
+    assert len(said.axioms.supers) == supers
+    assert said.axioms.truncated
+    assert said.instances_below is None
 
 
 class TestBlankNodes:

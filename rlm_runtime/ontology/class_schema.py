@@ -11,6 +11,7 @@ from rlm_runtime.errors import QueryTimeout
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.schema import ClassSchema, Count, PropertyUse, ValueKind
 from rlm_runtime.ontology.vocabulary import OWL, RDF, RDFS
+from rlm_runtime.ontology.within import Within, is_writable
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.protocol import Ontology, Term
@@ -31,7 +32,7 @@ class ClassSchemas:
     """The schemas of the classes of one ontology, each found out once; safe to share by threads.
 
     Args:
-        ontology: What to ask; only its ``select`` is used.
+        ontology: What to ask; its ``select`` and ``compact`` are used.
     """
 
     def __init__(self, ontology: Ontology) -> None:
@@ -39,7 +40,7 @@ class ClassSchemas:
         self._lock = threading.Lock()
         self._known: dict[str, ClassSchema] = {}
 
-    def of(self, iri: str, *, limit: int, timeout: float = 10.0) -> ClassSchema:
+    def of(self, iri: str, *, limit: int, timeout: float = 20.0) -> ClassSchema:
         """Give the schema of a class.
 
         Of a class with more than 20,000 instances that many are looked at, as many of each subclass
@@ -49,7 +50,7 @@ class ClassSchemas:
         Args:
             iri: The class, in full.
             limit: The most properties.
-            timeout: Seconds for each of at most ten queries.
+            timeout: Seconds for all queries together.
 
         Raises:
             QueryTimeout: Even a small sample took too long.
@@ -67,29 +68,18 @@ class ClassSchemas:
         return replace(found, properties=found.properties[:limit], truncated=True)
 
 
-def class_and_below(ontology: Ontology, iri: str, *, timeout: float) -> list[str]:
+def class_and_below(asked: Within, iri: str) -> list[str]:
     """Give a class and all of its named subclasses, at most 2,000, in full, itself first."""
     query = f"SELECT DISTINCT ?x WHERE {{ ?x <{RDFS}subClassOf>+ <{iri}> FILTER(isIRI(?x)) }}"
-    rows = ontology.select(query, limit=_MAX_CLASSES, timeout=timeout)
-    below = {term.value for (term,) in rows.terms if term}
-    return [iri, *sorted(below - {iri})]
+    found = {term.value for (term,) in asked.ask(query, _MAX_CLASSES) if term}
+    return [iri, *sorted(other for other in found - {iri} if is_writable(other))]
 
 
-def count_instances(
-    ontology: Ontology, classes: Sequence[str], *, most: int = _MAX_COUNT, timeout: float
-) -> Count | None:
-    """Count what belongs to any of some classes, up to a bound.
-
-    Returns:
-        The number; None when that took too long.
-    """
-    query = f"SELECT (COUNT(*) AS ?n) WHERE {{ {_instances(classes, most + 1)} }}"
-    try:
-        ((number,),) = ontology.select(query, timeout=timeout).terms
-    except QueryTimeout:
-        return None
-    count = int(number.value) if number else 0
-    return Count(min(count, most), count <= most)
+def count_instances(asked: Within, classes: Sequence[str]) -> Count:
+    """Count what belongs to any of some classes, up to a million."""
+    query = f"SELECT (COUNT(*) AS ?n) WHERE {{ {_instances(classes, _MAX_COUNT + 1)} }}"
+    count = _number(asked.ask(query, 1)[0][0])
+    return Count(min(count, _MAX_COUNT), count <= _MAX_COUNT)
 
 
 def _instances(classes: Sequence[str], most: int) -> str:
@@ -107,18 +97,18 @@ def _evenly(classes: Sequence[str], most: int) -> str:
 
 
 def _find_out(ontology: Ontology, iri: str, timeout: float) -> ClassSchema:
-    classes = class_and_below(ontology, iri, timeout=timeout)
-    counted = count_instances(ontology, classes, timeout=timeout)
-    if counted is not None and not counted.number:
-        return ClassSchema(iri, counted, 0)
+    classes, counted = [iri], None
     for size in _SAMPLES:
+        # A smaller sample must have its time as well.
+        asked = Within(ontology, timeout / len(_SAMPLES))
         try:
-            if counted and counted.number <= size:
-                return _examined(ontology, iri, counted, _instances(classes, size), timeout)
-            populated = _populated(ontology, classes, timeout)
-            return _examined(
-                ontology, iri, counted or Count(0, False), _evenly(populated, size), timeout
-            )
+            if counted is None:
+                classes = class_and_below(asked, iri)
+                counted = count_instances(asked, classes)
+            if counted.exact and counted.number <= size:
+                return _examined(asked, iri, counted, _instances(classes, size))
+            populated = _populated(asked, classes) or [iri]
+            return _examined(asked, iri, counted, _evenly(populated, size))
         except QueryTimeout:
             continue
     raise QueryTimeout(
@@ -127,20 +117,15 @@ def _find_out(ontology: Ontology, iri: str, timeout: float) -> ClassSchema:
     )
 
 
-def _populated(ontology: Ontology, classes: Sequence[str], timeout: float) -> list[str]:
+def _populated(asked: Within, classes: Sequence[str]) -> list[str]:
     query = f"SELECT ?x WHERE {{ {values_clause(classes)} FILTER EXISTS {{ ?s <{_TYPE}> ?x }} }}"
-    rows = ontology.select(query, limit=_MAX_POPULATED, timeout=timeout)
-    return [term.value for (term,) in rows.terms if term]
+    return [term.value for (term,) in asked.ask(query, _MAX_POPULATED) if term]
 
 
-def _examined(
-    ontology: Ontology, iri: str, counted: Count, sample: str, timeout: float
-) -> ClassSchema:
-    query = f"SELECT (COUNT(*) AS ?n) WHERE {{ {sample} }}"
-    ((number,),) = ontology.select(query, timeout=timeout).terms
-    examined = int(number.value) if number else 0
-    uses, more = _uses(ontology, sample, examined, timeout)
-    _add_kinds(ontology, sample, uses, timeout)
+def _examined(asked: Within, iri: str, counted: Count, sample: str) -> ClassSchema:
+    examined = _number(asked.ask(f"SELECT (COUNT(*) AS ?n) WHERE {{ {sample} }}", 1)[0][0])
+    uses = _uses(asked, sample, examined)
+    _add_kinds(asked, sample, uses)
     properties = tuple(
         PropertyUse(
             predicate,
@@ -151,9 +136,13 @@ def _examined(
             tuple(sorted(use.kinds, key=lambda kind: (-kind.values, kind[:3]))),
             use.example,
         )
-        for predicate, use in uses.items()
+        for predicate, use in list(uses.items())[:_MAX_PROPERTIES]
     )
-    return ClassSchema(iri, counted, examined, properties, more)
+    return ClassSchema(iri, counted, examined, properties, len(uses) > _MAX_PROPERTIES)
+
+
+def _number(term: Term | None) -> int:
+    return int(term.value) if term else 0
 
 
 @dataclass
@@ -166,27 +155,24 @@ class _Use:
     example: Term | None = None
 
 
-def _uses(
-    ontology: Ontology, sample: str, examined: int, timeout: float
-) -> tuple[dict[str, _Use], bool]:
-    rows = ontology.select(
+def _uses(asked: Within, sample: str, examined: int) -> dict[str, _Use]:
+    rows = asked.ask(
         "SELECT ?p (COUNT(?s) AS ?have) (SUM(?each) AS ?n) (MIN(?each) AS ?low) "
         "(MAX(?each) AS ?high) WHERE { { SELECT ?p ?s (COUNT(?o) AS ?each) WHERE { "
         f"{sample} ?s ?p ?o FILTER(?p != <{_TYPE}>) }} GROUP BY ?p ?s }} }} "
         "GROUP BY ?p ORDER BY DESC(?have) ?p",
-        limit=_MAX_PROPERTIES,
-        timeout=timeout,
+        _MAX_PROPERTIES + 1,
     )
     uses = {}
-    for predicate, *numbers in rows.terms:
-        have, values, low, high = (int(term.value) if term else 0 for term in numbers)
+    for predicate, *numbers in rows:
+        have, values, low, high = (_number(term) for term in numbers)
         if predicate:
             least = low if have == examined else 0
             uses[predicate.value] = _Use(have, values, least, high)
-    return uses, rows.truncated
+    return uses
 
 
-def _add_kinds(ontology: Ontology, sample: str, uses: dict[str, _Use], timeout: float) -> None:
+def _add_kinds(asked: Within, sample: str, uses: dict[str, _Use]) -> None:
     query = (
         "SELECT ?p ?sort ?type ?language (COUNT(*) AS ?n) (MIN(?o) AS ?example) WHERE { "
         f"{sample} ?s ?p ?o FILTER(?p != <{_TYPE}>) "
@@ -198,9 +184,7 @@ def _add_kinds(ontology: Ontology, sample: str, uses: dict[str, _Use], timeout: 
         'BIND(IF(isLiteral(?o), LCASE(LANG(?o)), "") AS ?language) '
         "} GROUP BY ?p ?sort ?type ?language ORDER BY ?p DESC(?n) ?sort ?type ?language"
     )
-    for predicate, sort, type_, language, count, example in ontology.select(
-        query, limit=_MAX_KINDS, timeout=timeout
-    ).terms:
+    for predicate, sort, type_, language, count, example in asked.ask(query, _MAX_KINDS):
         use = uses.get(predicate.value) if predicate else None
         if use is None or not (sort and count):
             continue

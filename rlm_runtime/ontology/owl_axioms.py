@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from rlm_runtime.errors import QueryTimeout
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.class_schema import class_and_below, count_instances
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.owl_text import NodeTexts
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Axioms, Expression
 from rlm_runtime.ontology.vocabulary import META, OWL, RDF, RDFS, SHACL, either
+from rlm_runtime.ontology.within import Within, is_writable
 
 __all__ = ["with_axioms"]
 
@@ -48,7 +48,6 @@ _CHARACTERISTICS = {
     **{OWL + f"{word}Property": word.lower() for word in ("Reflexive", "Irreflexive")},
     OWL + "DeprecatedProperty": "deprecated",
 }
-_NOT_IN_SPARQL = re.compile(r'[<>"{}|^`\\\x00-\x20]')
 
 
 def with_axioms(
@@ -56,33 +55,35 @@ def with_axioms(
 ) -> Description:
     """Add to a description what the schema says, its blank nodes written out, and counts.
 
+    What the time does not allow, or an endpoint refuses to tell, is left out; then
+    ``axioms.truncated`` is set.
+
     Args:
         ontology: What to ask; its ``select`` and ``compact`` are used.
         said: The statements of an entity, and its kind.
         limit: The most entries of each field.
-        timeout: Seconds for each of about six queries; what takes longer is left out, and
-            ``axioms.truncated`` is set.
+        timeout: Seconds for all queries together, about six.
     """
-    if _NOT_IN_SPARQL.search(said.iri):
+    if not is_writable(said.iri):
         return said
-    about = _About(ontology, said, limit, timeout)
+    asked = Within(ontology, timeout)
+    about = _About(asked, said, limit)
+    instances = below = None
     try:
         about.read()
-        axioms = about.axioms()
-    except QueryTimeout:
-        axioms = Axioms(truncated=True)
-    said = replace(said, axioms=axioms, blank_values=about.blank_values())
-    return _with_counts(ontology, said, timeout) if said.kind == "class" else said
-
-
-def _with_counts(ontology: Ontology, said: Description, timeout: float) -> Description:
-    try:
-        classes = class_and_below(ontology, said.iri, timeout=timeout)
-    except QueryTimeout:
-        return said
-    direct = count_instances(ontology, [said.iri], timeout=timeout)
-    below = count_instances(ontology, classes, timeout=timeout) if len(classes) > 1 else direct
-    return replace(said, instances=direct, instances_below=below)
+        if said.kind == "class":
+            instances = below = count_instances(asked, [said.iri])
+            classes = class_and_below(asked, said.iri)
+            below = count_instances(asked, classes) if len(classes) > 1 else instances
+    except QueryError:
+        asked.truncated = True
+    return replace(
+        said,
+        axioms=about.axioms(),
+        blank_values=about.blank_values(),
+        instances=instances,
+        instances_below=below,
+    )
 
 
 class _Words(NamedTuple):
@@ -116,33 +117,35 @@ _WORDS = {
 class _About:
     """What was read about one entity."""
 
-    def __init__(self, ontology: Ontology, said: Description, limit: int, timeout: float) -> None:
-        self._ontology = ontology
+    def __init__(self, asked: Within, said: Description, limit: int) -> None:
+        self._asked = asked
         self._said = said
         self._this = Term(said.iri, "iri")
         self._limit = limit
-        self._timeout = timeout
         self._words = _WORDS.get(said.kind or "")
         self._statements: dict[Term, dict[str, list[Term]]] = {}
-        self._texts = NodeTexts(self._statements, ontology.compact)
+        self._texts = NodeTexts(self._statements, asked.compact)
         self._above: list[Term] = []
         self._related: dict[str, list[tuple[Term, Term]]] = {}
-        self._cut = False
 
     def read(self) -> None:
         """Ask for the ancestors, for the statements of all of them, and for what names them."""
         words = self._words
         if words:
             path = f"<{self._this.value}> <{words.above}>+ ?x FILTER(isIRI(?x))"
-            found = self._ask(f"SELECT DISTINCT ?x WHERE {{ {path} }} ORDER BY ?x", _MAX_ABOVE)
-            self._above = [term for (term,) in found if term and term != self._this]
-        for subject, predicate, value in self._ask(self._statements_query(), _MAX_STATEMENTS):
+            found = self._asked.ask(
+                f"SELECT DISTINCT ?x WHERE {{ {path} }} ORDER BY ?x", _MAX_ABOVE
+            )
+            self._above = [
+                term for (term,) in found if term and term != self._this and is_writable(term.value)
+            ]
+        for subject, predicate, value in self._asked.ask(self._statements_query(), _MAX_STATEMENTS):
             if subject and predicate and value:
                 known = self._statements.setdefault(subject, {})
                 known.setdefault(predicate.value, []).append(value)
         if words:
             self._above = self._nearest_first(words.above)
-            for role, entity, other in self._ask(self._related_query(words), _MAX_RELATED):
+            for role, entity, other in self._asked.ask(self._related_query(words), _MAX_RELATED):
                 if role and entity and other:
                     self._related.setdefault(role.value, []).append((entity, other))
 
@@ -158,14 +161,14 @@ class _About:
 
     def axioms(self) -> Axioms:
         if self._words is None:
-            return Axioms()
+            return Axioms(truncated=self._asked.truncated)
         shared = Axioms(
             subs=self._named("below"),
             equivalents=self._equivalents(self._words),
             disjoint=self._disjoint(self._words),
         )
         read = self._of_class(shared) if self._said.kind == "class" else self._of_property(shared)
-        return replace(read, truncated=self._cut)
+        return replace(read, truncated=self._asked.truncated)
 
     def blank_values(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
@@ -174,11 +177,6 @@ class _About:
             if texts:
                 found[predicate] = tuple(sorted(texts)[: self._limit])
         return found
-
-    def _ask(self, query: str, limit: int) -> tuple[tuple[Term | None, ...], ...]:
-        rows = self._ontology.select(query, limit=limit, timeout=self._timeout)
-        self._cut |= rows.truncated
-        return rows.terms
 
     def _statements_query(self) -> str:
         """Write a query for what the entity, its ancestors and their blank nodes say."""
@@ -343,10 +341,10 @@ class _About:
         once: dict[str, Expression] = {}
         for expression in found:
             once.setdefault(expression.text, expression)
-        self._cut |= len(once) > self._limit
+        self._asked.truncated |= len(once) > self._limit
         return tuple(once.values())[: self._limit]
 
     def _each(self, predicate: str, write: Callable[[Term], str]) -> tuple[str, ...]:
         texts = sorted({write(head) for head in self._values(self._this, predicate)})
-        self._cut |= len(texts) > self._limit
+        self._asked.truncated |= len(texts) > self._limit
         return tuple(texts[: self._limit])
