@@ -210,6 +210,40 @@ def _ticks(pid: int) -> int:
     return int(fields[11])
 
 
+def test_an_index_on_disk_that_breaks_is_made_anew_and_the_question_answered(large: Path) -> None:
+    with open_ontology(large, memory_limit=2**28) as ontology:
+        (index,) = ontologies_folder().rglob("*.sqlite")
+        content = index.read_bytes()
+        index.write_bytes(content[:8192] + b"?" * (len(content) - 8192))
+        ontology._shared.end()  # type: ignore[attr-defined]
+        (match,) = ontology.search("699", limit=1)
+        assert match.iri == "http://e/699"
+
+
+def test_loading_tells_how_far_it_is_and_can_be_broken_off(large: Path) -> None:
+    told: list[tuple[int, int]] = []
+    threads = set()
+
+    def on_progress(done: int, total: int) -> None:
+        told.append((done, total))
+        threads.add(threading.current_thread())
+
+    class Enough(Exception):
+        pass
+
+    def enough(done: int, total: int) -> None:
+        raise Enough
+
+    before = workers_of()
+    with pytest.raises(Enough):
+        open_ontology(large, memory_limit=2**30, on_progress=enough)
+    assert becomes(lambda: workers_of() <= before)
+    open_ontology(large, memory_limit=2**30, on_progress=on_progress).close()
+    assert told == sorted(told)
+    assert {total for _, total in told} == {large.stat().st_size}
+    assert threads == {threading.current_thread()}
+
+
 def test_a_worker_killed_while_it_loads_is_told_of(large: Path) -> None:
     before = workers_of()
     with ThreadPoolExecutor(1) as pool:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rlm_runtime.errors import ConfigurationError, RlmError
+from rlm_runtime.errors import ConfigurationError, OntologyError, RlmError
 from rlm_runtime.ontology.hosted import HostedOntology
 from rlm_runtime.ontology.prefixes import USUAL_PREFIXES
 from rlm_runtime.ontology.rdf_format import bare_name, named_syntax
@@ -47,6 +47,15 @@ def host_path(
     memory = _memory(memory_limit)
     source = find_source(path, syntax, imports)
     folder = "" if path.is_absolute() else os.getcwd()
+    try:
+        signature, settled = source.signature()
+        # Of a file that was just written, the next change may not show in its time.
+        content = signature if settled else source.content_key()
+        size = sum(file.stat().st_size for file in source.members)
+    except OSError as error:
+        raise OntologyError(
+            f"{path} cannot be read: {error.strerror}. Check the disk, and that it may be read."
+        ) from error
     opening = Opening(
         path=str(path),
         folder=folder,
@@ -54,11 +63,8 @@ def host_path(
         imports={iri: os.path.join(folder, file) for iri, file in source.imports.items()},
         usual=dict(USUAL_PREFIXES),
         memory_limit=memory,
-        load_limit=memory + _UNPACKED * sum(file.stat().st_size for file in source.members),
+        load_limit=memory + _UNPACKED * size,
     )
-    signature, settled = source.signature()
-    # Of a file that was just written, the next change may not show in its time.
-    content = signature if settled else source.content_key()
 
     def unchanged() -> bool:
         try:

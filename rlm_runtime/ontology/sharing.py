@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
 from rlm_runtime.ontology.worker import Worker, WorkerGone, forget_workers
-from rlm_runtime.ontology.worker_messages import Opening
+from rlm_runtime.ontology.worker_messages import MOST_AT_ONCE, Opening
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.filling import OnProgress
@@ -22,8 +22,6 @@ __all__ = ["SharedWorker", "hold", "let_go"]
 LINGER = 60.0
 """Seconds that a worker is kept for when its ontology is opened again."""
 _MOST_IDLE = 4
-# The worker has as many threads; what waits for one of them must wait here, where no time runs.
-_MOST_AT_ONCE = 16
 
 
 class SharedWorker:
@@ -112,7 +110,8 @@ class SharedWorker:
 
     def _make_locks(self) -> None:
         self._lock = threading.Lock()
-        self._places = threading.BoundedSemaphore(_MOST_AT_ONCE)
+        # What waits for a thread of the worker must wait here, where no time runs.
+        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
         self._one_suspect = threading.Lock()
 
     def _current(self) -> Worker:

@@ -76,7 +76,7 @@ class Worker:
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: dict[int, _Reply] = {}
         self._prefixes: Mapping[str, str] | None = None
-        self._failure: Exception | None = None
+        self._failure: tuple[str, str] | None = None
         self._progress: tuple[int, int] | None = None
         self._why = ""
         self._killed = False
@@ -120,8 +120,10 @@ class Worker:
                 told = self._progress
                 if self._prefixes is not None:
                     return self._prefixes
+                if self._failure is not None:
+                    raise _error(*self._failure)
                 if self._gone:
-                    raise self._failure or OntologyError(
+                    raise OntologyError(
                         f"{self._opening.path or 'The graph'} cannot be loaded: {self._why}."
                     )
             if on_progress is not None and told is not None:
@@ -139,13 +141,14 @@ class Worker:
             RlmError: Whatever the answer is; a SyntaxError of the engine likewise.
         """
         reply = _Reply()
+        number = next(self._numbers)
+        packed = pack((number, method, arguments))
         with self._changed:
             if self.gone:
                 raise WorkerGone(self._why, suspect=0)
-            number = next(self._numbers)
             self._replies[number] = reply
         try:
-            self._tell((number, method, arguments))
+            self._tell(packed)
             reply.done.wait(min(timeout, threading.TIMEOUT_MAX))
         finally:
             if not reply.done.is_set():
@@ -162,7 +165,7 @@ class Worker:
                 self._process.kill()
 
     def _give_up(self, number: int, reply: _Reply) -> None:
-        self._tell((number, None, ()))
+        self._tell(pack((number, None, ())))
         if not reply.done.wait(_GRACE):
             with self._changed:
                 if reply.done.is_set():
@@ -172,8 +175,7 @@ class Worker:
                 reply.done.set()
                 self.kill()
 
-    def _tell(self, message: object) -> None:
-        packed = pack(message)
+    def _tell(self, packed: bytes) -> None:
         try:
             with self._writing:
                 send(self._requests.fileno(), packed)
@@ -195,7 +197,7 @@ class Worker:
                     self._requests = process.stdin
                     if self._killed:
                         process.kill()
-                self._tell(self._opening)
+                self._tell(pack(self._opening))
                 assert process.stdout is not None
                 self._take_messages(process.stdout)
                 # Also when what it said made no sense.
@@ -223,7 +225,7 @@ class Worker:
             elif kind == "open":
                 (self._prefixes,) = rest
             elif kind == "failed":
-                self._failure = _error(*rest)
+                self._failure = (rest[0], rest[1])
                 self._gone = True
                 self.kill()
             else:
@@ -296,6 +298,8 @@ def _why(code: int, said: bytes, memory_limit: int) -> str:
         return f"more memory was needed than the {memory_limit / 2**30:.3g} GiB that are allowed"
     if code == -9:
         return "the process was killed from outside, perhaps by the system for want of memory"
+    if code == TRY_AGAIN:
+        return "its store in the cache folder is broken again and again; check the disk"
     if code < 0:
         last = last or "too much recursion is a frequent cause"
     return f"the process ended with code {code}{': ' + last if last else ''}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
-__all__ = ["allow_memory", "die_with_parent", "open_nothing_more"]
+__all__ = ["allow_memory", "be_killed_first", "die_with_parent", "open_nothing_more"]
 
 _PR_SET_PDEATHSIG = 1
 _SIGKILL = 9
@@ -40,6 +41,12 @@ def open_nothing_more() -> None:
         return
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def be_killed_first() -> None:
+    """Where memory is short, have the system kill this process and not its parent."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def die_with_parent() -> None:

@@ -9,6 +9,7 @@ total)``, ``("open", prefixes)`` or ``("failed", error, text)``; then ``(number,
 from __future__ import annotations
 
 import os
+import sqlite3
 import sys
 import threading
 import zlib
@@ -24,13 +25,22 @@ from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path, merge_named_graphs
 from rlm_runtime.ontology.local import LocalOntology
 from rlm_runtime.ontology.query_run import is_corruption
-from rlm_runtime.ontology.worker_limits import allow_memory, die_with_parent, open_nothing_more
-from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opening, pack, receive, send
+from rlm_runtime.ontology.worker_limits import (
+    allow_memory,
+    be_killed_first,
+    die_with_parent,
+    open_nothing_more,
+)
+from rlm_runtime.ontology.worker_messages import (
+    MOST_AT_ONCE,
+    TRY_AGAIN,
+    Opening,
+    pack,
+    receive,
+    send,
+)
 
-__all__ = ["MOST_AT_ONCE", "main"]
-
-MOST_AT_ONCE = 16
-"""Requests that are answered at the same time."""
+__all__ = ["main"]
 
 # Twice what a main thread has: the engine recurses over deep queries.
 _STACK = 16 << 20
@@ -38,13 +48,17 @@ _MOST_BYTES = 256 << 20
 _BROKEN = 70
 
 # What the libraries raise at a question that makes no sense to them.
-_UNFORESEEN = (ArithmeticError, LookupError, OSError, RuntimeError, TypeError, ValueError)
+_UNFORESEEN = (
+    *(ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError),
+    sqlite3.Error,
+)
 
 
 def main() -> None:
     """Serve the process at the other end of stdin and stdout until it is gone."""
     # Of this thread, for the wish ends with the thread that utters it.
     die_with_parent()
+    be_killed_first()
     replies = os.dup(1)
     # What a library prints must not get between the replies.
     os.dup2(2, 1)
@@ -107,8 +121,9 @@ class _Worker:
         loaded = _loaded(opening, self._tell_progress)
         try:
             return LocalOntology(loaded, dict(opening.usual))
-        except RuntimeError as error:
-            if not (is_corruption(error) and distrust(loaded)):
+        except (OntologyError, RuntimeError, sqlite3.Error):
+            # What was written cannot be read.
+            if not distrust(loaded):
                 raise
         return LocalOntology(_loaded(opening, self._tell_progress), dict(opening.usual))
 
@@ -139,15 +154,16 @@ class _Worker:
             if len(packed) <= _MOST_BYTES:
                 return packed
             error, text = QueryError, f"The answer holds {len(packed):,} bytes. Ask for less."
-        except (RlmError, SyntaxError) as known:
-            error, text = type(known), str(known)
         except MemoryError:
             error, text = QueryError, "The answer needs too much memory. Ask for less."
-        except _UNFORESEEN as other:
-            if is_corruption(other) and ontology.distrust():
+        except (RlmError, SyntaxError, *_UNFORESEEN) as other:
+            # The index of names says so by an OntologyError, and nothing else does.
+            broken = is_corruption(other) or isinstance(other, OntologyError)
+            if broken and ontology.distrust():
                 os._exit(TRY_AGAIN)
-            name = type(other).__name__
-            error, text = QueryError, f"The question failed: {name}: {other}. Ask otherwise."
+            error, text = type(other), str(other)
+            if isinstance(other, _UNFORESEEN):
+                error, text = QueryError, f"The question failed: {other!r}. Ask otherwise."
         return pack((number, False, (error.__name__, text)))
 
     def _answer(

@@ -11,7 +11,19 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from rlm_runtime.ontology.rdf_format import Syntax
 
-__all__ = ["TRY_AGAIN", "EngineQuery", "EngineRows", "Opening", "pack", "receive", "send"]
+__all__ = [
+    "MOST_AT_ONCE",
+    "TRY_AGAIN",
+    "EngineQuery",
+    "EngineRows",
+    "Opening",
+    "pack",
+    "receive",
+    "send",
+]
+
+MOST_AT_ONCE = 16
+"""Questions that a worker answers at the same time; any more wait for their turn."""
 
 TRY_AGAIN = 71
 """The code with which a worker ends whose successor will be able to answer."""
