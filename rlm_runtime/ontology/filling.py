@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from rlm_runtime.errors import OntologyError
 from rlm_runtime.ontology.imports import wanted_imports
 from rlm_runtime.ontology.rdf_bytes import RdfBytes, open_rdf
-from rlm_runtime.ontology.rdf_format import Syntax, may_have_graphs, syntax_of
+from rlm_runtime.ontology.rdf_format import Syntax, syntax_of
 from rlm_runtime.ontology.rdf_json import RdfJson
 from rlm_runtime.ontology.rdf_text import RdfText
 from rlm_runtime.ontology.rdf_xml import RdfXml
@@ -96,7 +96,7 @@ class _Reading:
 
     def __init__(self, source: Source, on_progress: OnProgress | None) -> None:
         self._on_progress = on_progress
-        self._total = sum(file.stat().st_size for file in source.members)
+        self._total = source.size
         self._done = 0
         self._told = 0
 
@@ -120,7 +120,7 @@ def _unread(wanted: Iterable[str], imports: Mapping[str, Path], read: set[Path])
 
 def _load_file(path: Path, syntax: Syntax | None, loaded: Loaded, reading: _Reading) -> None:
     with open_rdf(path, reading.next_file()) as content:
-        if not content.head.strip():
+        if content.is_blank:
             raise OntologyError(f"{path} is empty. Check that it is the right file.")
         syntax = syntax or syntax_of(path, content.head)
         try:
@@ -157,12 +157,10 @@ def _read(path: Path, content: RdfBytes, syntax: Syntax, store: Store) -> dict[s
     parser: QuadParser = parse(
         stream, formats[syntax], base_iri=base, lenient=True, rename_blank_nodes=True
     )
-    quads: Iterable[Quad] = parser
     if syntax == "n3":
-        quads = _without_formulas(path, parser)
-    elif may_have_graphs(content.head, syntax):
-        quads = _in_default_graph_too(parser)
-    store.bulk_extend(quads)
+        store.bulk_extend(_without_formulas(path, parser))
+    else:
+        store.bulk_extend(_in_default_graph_too(parser))
     return parser.prefixes
 
 

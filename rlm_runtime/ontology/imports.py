@@ -27,7 +27,7 @@ _CATALOG_URI = "{urn:oasis:names:tc:entity:xmlns:xml:catalog}uri"
 _WANTED = """
 PREFIX owl: <http://www.w3.org/2002/07/owl#>
 SELECT DISTINCT ?iri {
-  { ?any owl:imports ?iri } UNION { GRAPH ?g { ?any owl:imports ?iri } }
+  ?any owl:imports ?iri
   FILTER isIRI(?iri)
   FILTER NOT EXISTS { ?iri a owl:Ontology }
   FILTER NOT EXISTS { ?one a owl:Ontology ; owl:versionIRI ?iri }
@@ -70,7 +70,6 @@ def wanted_imports(store: Store) -> list[str]:
     """Give the IRIs of what a store's ontologies import and the store does not hold, sorted."""
     from pyoxigraph import QuerySolutions
 
-    # Few stores hold any, and asking in this way costs no time at all.
     solutions = store.query(_WANTED)
     assert isinstance(solutions, QuerySolutions)
     return [solution["iri"].value for solution in solutions]

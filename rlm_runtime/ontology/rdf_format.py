@@ -14,7 +14,6 @@ __all__ = [
     "bare_name",
     "has_rdf_suffix",
     "looks_rdf",
-    "may_have_graphs",
     "named_syntax",
     "syntax_of",
 ]
@@ -140,25 +139,14 @@ def syntax_of(path: Path, head: bytes) -> Syntax:
         if pattern.match(body):
             raise OntologyError(f"{path} is {what}, not RDF. {_CONVERT}")
     suffix = _suffix(path)
-    matches = _quad_lines(body)
+    lines = [line for line in body.split(b"\n")[:200] if line.strip() and line.strip()[:1] != b"#"]
+    # The head may end in the middle of its last line.
+    matches = [_QUAD_LINE.fullmatch(line.rstrip(b"\r")) for line in lines[:-1] or lines]
     if matches and all(matches):
         has_graph = any(match["graph"] for match in matches if match)
         if has_graph or suffix in (".nt", ".ntriples", ".nq", ".nquads"):
             return "nquads"
     return "n3" if suffix == ".n3" else "trig"
-
-
-def may_have_graphs(head: bytes, syntax: Syntax) -> bool:
-    """Say by its first bytes whether a file seems to hold named graphs."""
-    if syntax == "nquads":
-        return any(match and match["graph"] for match in _quad_lines(head))
-    return b"{" in head if syntax == "trig" else b'"@graph"' in head
-
-
-def _quad_lines(body: bytes) -> list[re.Match[bytes] | None]:
-    lines = [line for line in body.split(b"\n")[:200] if line.strip() and line.strip()[:1] != b"#"]
-    # The head may end in the middle of its last line.
-    return [_QUAD_LINE.fullmatch(line.rstrip(b"\r")) for line in lines[:-1] or lines]
 
 
 def _xml_root(body: bytes) -> bytes | None:

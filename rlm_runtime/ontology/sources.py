@@ -41,10 +41,14 @@ class Source:
         """All files that may be read."""
         return [*self.files, *sorted({*self.imports.values()} - {*self.files})]
 
+    @property
+    def size(self) -> int:
+        """Bytes of all files together, zipped if they are."""
+        return sum(_status(file).st_size for file in self.members)
+
     def is_larger_than(self, size: int) -> bool:
-        """Say whether all files together hold more than ``size`` bytes, unzipped."""
-        sizes = sum(file.stat().st_size for file in self.members)
-        return sizes > size or any(holds_more_than(file, size) for file in self.members)
+        """Say whether all files, or one of them unzipped, hold more than ``size`` bytes."""
+        return self.size > size or any(holds_more_than(file, size) for file in self.members)
 
     def signature(self) -> tuple[str, bool]:
         """Give a hash that changes whenever a file does, without reading any of them.
@@ -56,7 +60,7 @@ class Source:
         told = hashlib.sha256(repr((self.syntax, self._imports_text())).encode())
         newest = 0
         for file in self.members:
-            status = file.stat()
+            status = _status(file)
             newest = max(newest, status.st_mtime_ns)
             stamp = (status.st_size, status.st_mtime_ns, status.st_ino, status.st_dev)
             told.update(f"{_address(file)} {stamp}\n".encode())
@@ -69,8 +73,11 @@ class Source:
         """
         told = hashlib.sha256(repr((self.syntax, self._imports_text())).encode())
         for file in self.members:
-            with file.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            try:
+                with file.open("rb") as opened:
+                    digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            except OSError as error:
+                raise _unreadable(file, error) from error
             told.update(f"{_address(file)} {digest}\n".encode())
         return told.hexdigest()
 
@@ -125,6 +132,19 @@ def _rdf_files(folder: Path) -> Iterator[Path]:
                     surely = looks_rdf(content.head)
             if surely:
                 yield path
+
+
+def _status(file: Path) -> os.stat_result:
+    try:
+        return file.stat()
+    except OSError as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: OSError) -> OntologyError:
+    return OntologyError(
+        f"Cannot read {file}: {error.strerror or error}. Check that it is there and may be read."
+    )
 
 
 def _address(file: Path) -> str:
