@@ -118,11 +118,10 @@ def test_http_at_an_https_address_is_told() -> None:
     with socket.create_server(("127.0.0.1", 0)) as plain:
 
         def answer() -> None:
-            for _ in range(2):
-                connection, _ = plain.accept()
-                with connection:
-                    connection.sendall(b"HTTP/1.1 400 This is http\r\n\r\n")
-                    connection.recv(65_536)
+            connection, _ = plain.accept()
+            with connection:
+                connection.sendall(b"HTTP/1.1 400 This is http\r\n\r\n")
+                connection.recv(65_536)
 
         threading.Thread(target=answer, daemon=True).start()
         with (
