@@ -90,6 +90,23 @@ def test_shorter_texts_come_first(shop: LabelIndex) -> None:
     assert found[1:] == sorted(found[1:], key=lambda name: (len(name), name))
 
 
+@pytest.mark.parametrize(
+    ("statements", "text"),
+    [
+        ('ex:b rdfs:label "Chat"@en . ex:a rdfs:label "Chat"@fr .', "chat"),
+        ('ex:b rdfs:label "Sensor" . ex:a a owl:Class ; rdfs:label "Sensors" .', "sensor"),
+        ('ex:b rdfs:label "Network of long roads" . ex:a rdfs:label "Networking" .', "network"),
+        ('ex:b rdfs:label "Name" . ex:a rdfs:label "Name" . ex:c ex:has ex:b .', "name"),
+        ('ex:b rdfs:label "Road map" . ex:a rdfs:label "Map of a road" .', "map road"),
+    ],
+)
+def test_the_better_one_comes_first(statements: str, text: str) -> None:
+    store = Store()
+    head = "".join(line + "\n" for line in SHOP.splitlines() if line.startswith("@prefix"))
+    store.load(f"{head}{statements}".encode(), RdfFormat.TURTLE)
+    assert names(LabelIndex.build(store), text, limit=2) == ["b", "a"]
+
+
 def test_little_words_of_a_question_find_nothing_of_their_own(shop: LabelIndex) -> None:
     assert names(shop, "which of the probes is supplied by it") == ["sensors", "suppliedBy"]
 

@@ -16,6 +16,7 @@ from rlm_runtime.ontology.label_schema import (
     FIRST_WORD,
     KEY_START,
     KEY_START_LENGTHS,
+    MAX_TEXT,
     SHORTEST_WORD,
     create,
     finish,
@@ -28,10 +29,7 @@ from rlm_runtime.ontology.text import local_name, unspaced_parts, whole_words, w
 if TYPE_CHECKING:
     import pyoxigraph
 
-__all__ = ["MAX_TEXT", "build"]
-
-MAX_TEXT = 300
-"""Characters of a text or of a query that are looked at."""
+__all__ = ["build"]
 
 _KIND_ORDER: dict[EntityKind | None, int] = {"class": 0, "property": 1, "instance": 2, None: 3}
 _MAX_WORD = 40

@@ -12,6 +12,7 @@ __all__ = [
     "KEY",
     "KEY_START",
     "KEY_START_LENGTHS",
+    "MAX_TEXT",
     "SHORTEST_WORD",
     "connect_whole",
     "create",
@@ -26,6 +27,9 @@ FIRST_WORD, KEY_START = "‹", "«"
 
 KEY_START_LENGTHS = (1, 2, 3, 4)
 """How many first letters of a key are marked."""
+
+MAX_TEXT = 300
+"""Characters of a name or of a query that are looked at."""
 
 SHORTEST_WORD = 3
 """Letters of the words that are kept for correction and completion."""
@@ -88,15 +92,11 @@ def connect_whole(path: Path) -> sqlite3.Connection:
     try:
         db = _connect(path.absolute().as_uri() + "?mode=ro&immutable=1")
         db.execute("PRAGMA temp_store = MEMORY")
-        layout, pages, page_size = (
-            db.execute(f"PRAGMA {name}").fetchone()[0]
-            for name in ("user_version", "page_count", "page_size")
-        )
+        (layout,) = db.execute("PRAGMA user_version").fetchone()
         db.execute(_ALL_WORDS)
-        size = path.stat().st_size
-    except (sqlite3.Error, OSError) as error:
+    except sqlite3.Error as error:
         raise OntologyError(f"{path} is no label index: {error}. Build it again.") from error
-    if layout != _LAYOUT or pages * page_size != size:
+    if layout != _LAYOUT:
         db.close()
         raise OntologyError(f"{path} is half-built or of another layout. Build it again.")
     return db

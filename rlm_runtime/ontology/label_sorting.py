@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 import marshal
-import tempfile
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -52,6 +51,8 @@ class SortedRows:
 
     def _spill(self, folder: Path) -> None:
         if self._file is None:
+            import tempfile
+
             self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 (drain closes it)
         self._rows.sort()
         rows, start = iter(self._rows), self._file.tell()

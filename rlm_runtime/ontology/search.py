@@ -12,10 +12,9 @@ from threading import Condition
 from typing import TYPE_CHECKING, Literal
 
 from rlm_runtime.errors import OntologyError
-from rlm_runtime.ontology.label_build import MAX_TEXT, build
 from rlm_runtime.ontology.label_lookup import Found, TextLookup
 from rlm_runtime.ontology.label_ranks import Rank, find
-from rlm_runtime.ontology.label_schema import connect_whole
+from rlm_runtime.ontology.label_schema import MAX_TEXT, connect_whole
 from rlm_runtime.ontology.protocol import EntityKind, Match
 from rlm_runtime.ontology.text import local_name
 
@@ -74,6 +73,9 @@ class LabelIndex:
         Raises:
             OntologyError: The file cannot be written, or this Python's SQLite is too old.
         """
+        # Who opens a finished file need not wait for what writes one.
+        from rlm_runtime.ontology.label_build import build
+
         db = build(store, path, preferred_language, on_progress)
         if path is None:
             return cls([db], prefixes)

@@ -27,10 +27,6 @@ _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u30ff\u3130-\u318f"
     "\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_UNSPACED_RUN = re.compile(f"[{_UNSPACED}]+")
-_SCRIPT_CHANGE = re.compile(
-    f"(?<=[{_UNSPACED}])(?=[^{_UNSPACED}])|(?<=[^{_UNSPACED}])(?=[{_UNSPACED}])"
-)
 
 
 def fold(text: str) -> str:
@@ -81,6 +77,8 @@ def words(text: str) -> list[str]:
     Example:
         >>> words("hadPrimarySource"), words("XML_Parser 2"), words("P31")
         (['had', 'primary', 'source'], ['xml', 'parser', '2'], ['p', '31'])
+        >>> words("Smart手机")
+        ['smart', '手机']
     """
     if text.isascii():
         return [stem(part) for token in _TOKEN.findall(text) for part in _ascii_humps(token)]
@@ -89,7 +87,7 @@ def words(text: str) -> list[str]:
         stem(part)
         for token in _token().findall(unicodedata.normalize("NFC", text))
         for hump in _HUMP.split(token)
-        for script in _SCRIPT_CHANGE.split(hump)
+        for script in _script_change().split(hump)
         for part in _token().findall(fold(script))
     ]
 
@@ -120,7 +118,7 @@ def unspaced_parts(word: str) -> list[str]:
     if word.isascii():
         return []
     return [
-        run[i : i + 2] for run in _UNSPACED_RUN.findall(word) for i in range(max(len(run) - 1, 1))
+        run[i : i + 2] for run in _unspaced_run().findall(word) for i in range(max(len(run) - 1, 1))
     ]
 
 
@@ -150,6 +148,18 @@ def _ascii_humps(token: str) -> list[str]:
     if token.isalpha() and (token.islower() or token[1:].islower()):
         return [token.lower()]
     return [part.lower() for part in _HUMP.split(token)]
+
+
+# The patterns for other scripts take milliseconds to compile, and many processes need none.
+@cache
+def _unspaced_run() -> re.Pattern[str]:
+    return re.compile(f"[{_UNSPACED}]+")
+
+
+@cache
+def _script_change() -> re.Pattern[str]:
+    inside, outside = f"[{_UNSPACED}]", f"[^{_UNSPACED}]"
+    return re.compile(f"(?<={inside})(?={outside})|(?<={outside})(?={inside})")
 
 
 @cache
