@@ -29,7 +29,6 @@ _TEXT = 160
 _SECONDS = 30.0
 # What loads faster needs no telling.
 _PATIENCE = 1.0
-_MB = 1_000_000
 
 _Source = Annotated[
     str,
@@ -177,9 +176,9 @@ def _opened(source: str) -> Ontology:
                 return
             if not tell:
                 page = Page.on_stderr()
-                tell.append(shown.enter_context(page.progress(f"reading {source}, MB")))
+                tell.append(shown.enter_context(page.progress(f"reading {source}, %")))
             told = tenth
-            tell[0](f"MB of {source} are read", done // _MB, total // _MB)
+            tell[0](f"% of {source} are done", 100 * done // total, 100)
 
         return open_ontology(source, on_progress=on_progress)
 

@@ -141,13 +141,25 @@ def _fill(folder: Path, source: Source, on_progress: OnProgress | None) -> dict[
     """Write store and labels; what is open is closed on return, so that sizes are final."""
     from pyoxigraph import Store
 
+    size = source.size
+
+    def tell(done: int, _total: int = 0) -> None:
+        # To index the names takes longer than to read the files.
+        if on_progress is not None:
+            on_progress(done, 2 * size)
+
     store = Store(str(folder / _STORE))
-    loaded = load_source(source, store, on_progress)
+    loaded = load_source(source, store, tell)
     store.flush()
-    LabelIndex.build(store, path=folder / _LABELS).close()
+    triples = _count(store)
+    LabelIndex.build(
+        store,
+        path=folder / _LABELS,
+        on_progress=lambda read: tell(size + size * min(read, triples) // triples),
+    ).close()
     return {
         "source": str(source.path.absolute()),
-        "triples": _count(store),
+        "triples": triples,
         "prefixes": loaded.prefixes,
         "unresolved_imports": loaded.unresolved_imports,
     }

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Loaded", "OnProgress", "load_source", "merge_named_graphs"]
 
 OnProgress = Callable[[int, int], None]
-"""Called now and then while files are read: bytes that were read, bytes of all files."""
+"""Called now and then: bytes done, and bytes in all; those of large files count twice, for they
+are read first and then indexed."""
 
 _STEP = 2**20
 

@@ -31,7 +31,8 @@ def load_path(
         path: A file or a folder. Hidden files and files that are no RDF are left out of a folder.
         syntax: Forces the syntax; else content and name of each file decide.
         imports: IRI of an ontology to its file; before what a map beside the ontology says.
-        on_progress: Called while files are read, with the bytes done and those of all files.
+        on_progress: Called now and then, with the bytes done and those in all. Those of large
+            files count twice, for they are read first and then indexed.
 
     Raises:
         OntologyError: Missing, unreadable, not RDF, broken (with the line, where the parser knows
