@@ -18,7 +18,7 @@ from rlm_runtime.logging.mlflow_record import (
     params_of,
     tags_of,
 )
-from rlm_runtime.logging.mlflow_store import connect
+from rlm_runtime.logging.mlflow_store import connect, turn_at
 from rlm_runtime.logging.mlflow_trace import build_spans, build_trace_info, trace_id_of
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
 from rlm_runtime.logging.trace_tree import require_start, timestamp_ns
@@ -64,6 +64,10 @@ class Delivery:
             MlflowException: The store does not answer, or refuses.
             ConfigurationError: The experiment was deleted.
         """
+        with turn_at(self.destination.tracking_uri):
+            self._begin(start)
+
+    def _begin(self, start: Event) -> None:
         from mlflow.entities import Param, RunTag
 
         client = connect(self.destination.tracking_uri)
@@ -108,8 +112,12 @@ class Delivery:
             LogFormatError: The events do not begin with ``run_start``.
         """
         require_start(events)
+        with turn_at(self.destination.tracking_uri):
+            self._finish(events)
+
+    def _finish(self, events: Sequence[Event]) -> None:
         if self.mlflow_run_id is None:
-            self.begin(events[0])
+            self._begin(events[0])
         run_id = self.mlflow_run_id
         assert run_id is not None, "begin makes the run"
         client = connect(self.destination.tracking_uri)

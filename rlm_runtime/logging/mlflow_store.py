@@ -8,7 +8,7 @@ import importlib
 import os
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -22,7 +22,7 @@ from rlm_runtime.settings import read_settings
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["ADVICE", "attempt", "connect", "import_mlflow", "resolve_tracking_uri"]
+__all__ = ["ADVICE", "attempt", "connect", "import_mlflow", "resolve_tracking_uri", "turn_at"]
 
 ADVICE = (
     "The run itself and its trajectory log are not affected. Is the tracking server up, and the "
@@ -37,6 +37,7 @@ T = TypeVar("T")
 
 _made: set[str] = set()
 _made_lock = threading.Lock()
+_turns: dict[str, threading.Lock] = {}
 
 
 def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
@@ -105,6 +106,18 @@ def connect(tracking_uri: str) -> MlflowClient:
     check(tracking_uri)
     with _schema_lock(tracking_uri):
         return MlflowClient(tracking_uri=tracking_uri)
+
+
+def turn_at(tracking_uri: str) -> AbstractContextManager[object]:
+    """Give what lets one thread of this process at a time write to a SQLite store.
+
+    SQLite has those who find it locked sleep and ask again, and serves them in no order: with many
+    threads, one of them may wait for seconds. Other stores need no turns.
+    """
+    if not tracking_uri.startswith("sqlite"):
+        return nullcontext()
+    with _made_lock:
+        return _turns.setdefault(tracking_uri, threading.Lock())
 
 
 def attempt(doing: str, call: Callable[[], T], seconds: float) -> tuple[bool, T | None]:
