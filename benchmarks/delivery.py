@@ -369,10 +369,16 @@ def _report(bare: Outcome, rows: list[_Row], later: list[tuple[int, int]]) -> No
             f"{f'{runs} of {wanted}':>12}{traces:>9}{min(afterwards):>9}"
         )
     print(
-        "\n'> … s': the process was stopped then. 'Later': runs with their own trace in MLflow when "
-        "the server\nwas back and `rlm-runtime mlflow sync` had run. We wait for the trace at the end "
-        "of a run; autolog sends\nit later, in part at the end of the process."
+        "\n'> … s': stopped then. 'Later': runs with their own trace in MLflow when the server\n"
+        "was back and `rlm-runtime mlflow sync` had run. We wait for the trace at the end of a\n"
+        "run; autolog sends it later, in part at the end of the process.\n\n"
+        "What a run takes its caller with us, as a part of what it takes with autolog:"
     )
+    for ours, autolog in zip(rows[::2], rows[1::2], strict=True):
+        other = statistics.median(autolog.outcome.runs or [autolog.limit])
+        share = statistics.median(ours.outcome.runs) / other
+        less = "" if autolog.outcome.runs else "less than "
+        print(f"{ours.situation:26}{less}{share:.2g}")
 
 
 if __name__ == "__main__":
