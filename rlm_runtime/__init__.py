@@ -24,7 +24,8 @@ if TYPE_CHECKING:
         SandboxError,
         TrackingWarning,
     )
-    from rlm_runtime.logging.mlflow_sync import import_logs, sync
+    from rlm_runtime.logging.mlflow_import import import_logs
+    from rlm_runtime.logging.mlflow_sync import sync
     from rlm_runtime.logging.observe import observe
     from rlm_runtime.ontology import open_ontology
     from rlm_runtime.redaction import redact_secrets
@@ -49,7 +50,8 @@ _HOMES = {
         "SandboxError",
         "TrackingWarning",
     ),
-    "rlm_runtime.logging.mlflow_sync": ("import_logs", "sync"),
+    "rlm_runtime.logging.mlflow_import": ("import_logs",),
+    "rlm_runtime.logging.mlflow_sync": ("sync",),
     "rlm_runtime.logging.observe": ("observe",),
     "rlm_runtime.ontology": ("open_ontology",),
     "rlm_runtime.redaction": ("redact_secrets",),

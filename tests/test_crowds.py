@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +17,11 @@ from mlflow import MlflowClient
 from rlm_runtime import observe, sync
 from rlm_runtime.errors import TrackingWarning
 from rlm_runtime.logging.spool import SpoolWriter, spool_folder
+from tests.support.crowd import deliver_one, sync_all
 from tests.support.events import rlm_run
+from tests.support.forks import preload, together
 from tests.support.lms import ScriptedLM, fields
 
-ROOT = str(Path(__file__).parent.parent)
 THREADS, RUNS_EACH = 8, 25
 PATIENT = 120.0
 # Each run has one of these in all that it gives and makes.
@@ -118,51 +116,13 @@ def _files(client: MlflowClient, run_id: str, folder: Path) -> list[str]:
     return list(texts.values())
 
 
-def processes(code: str, arguments: list[list[str]], folder: Path) -> list[str]:
-    """Run code in several processes that begin together; give what each printed."""
-    # Each says that it is ready, and waits for a line.
-    code = f"import sys\nprint('ready', flush=True)\nsys.stdin.readline()\n{code}"
-    env = {**os.environ, "PYTHONPATH": ROOT}
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", code, *own],
-            env=env,
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for own in arguments
-    ]
-    for process in started:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in started:
-        assert process.stdin is not None
-        process.stdin.write("\n")
-        process.stdin.flush()
-    outputs = []
-    for process in started:
-        output, _ = process.communicate(timeout=300)
-        assert process.returncode == 0
-        outputs.append(output.strip())
-    return outputs
-
-
 def test_eight_processes_on_a_store_that_does_not_exist_yet_all_deliver(tmp_path):
     store = f"sqlite:///{tmp_path}/fresh.db"
-    code = (
-        "from tests.support.events import play, rlm_run\n"
-        "from rlm_runtime.logging.mlflow_sink import MlflowSink\n"
-        "sink = MlflowSink('fresh', tracking_uri=sys.argv[2], timeout=240)\n"
-        "play(rlm_run(sys.argv[1], query=sys.argv[1]), sink)\n"
-        "print(sink.mlflow_run_id, sink.trace_id)\n"
-    )
+    preload()
     marks = [f"mark{number:03}" for number in range(8)]
-    told = processes(code, [[mark, store] for mark in marks], tmp_path)
+    told = together(deliver_one, [(mark, store) for mark in marks], tmp_path)
     client = MlflowClient(store)
-    for mark, line in zip(marks, told, strict=True):
-        run_id, trace_id = line.split()
+    for mark, (run_id, trace_id) in zip(marks, told, strict=True):
         run = client.get_run(run_id)
         assert run.info.status == "FINISHED"
         trace = client.get_trace(trace_id)
@@ -180,15 +140,10 @@ def test_processes_that_sync_at_once_deliver_each_run_once(sqlite_store, tmp_pat
         for event in rlm_run(name):
             writer.append(event)
         writer.release()
-    code = (
-        "from rlm_runtime import sync\n"
-        "import mlflow.store.tracking.sqlalchemy_store\n"
-        "results = sync()\n"
-        "assert {run.state for run in results} <= {'delivered', 'running'}, results\n"
-        "print(*[run.run_id for run in results if run.state == 'delivered'])\n"
-    )
-    told = processes(code, [[] for _ in range(4)], tmp_path)
-    delivered = [name for line in told for name in line.split()]
+    preload()
+    told = [found for results in together(sync_all, [()] * 4, tmp_path) for found in results]
+    assert {state for _, state in told} <= {"delivered", "running"}
+    delivered = [name for name, state in told if state == "delivered"]
     assert sorted(delivered) == sorted(names)
     client = MlflowClient(sqlite_store)
     experiment_id = client.get_experiment_by_name("shared").experiment_id

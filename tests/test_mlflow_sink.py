@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import math
 import os
 import socket
 import subprocess
@@ -10,6 +12,9 @@ import sys
 import tempfile
 import threading
 import time
+import warnings
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +315,53 @@ def test_a_server_that_is_away_costs_one_warning_and_a_bounded_wait(answers, fre
     assert sink.trace_id is None
     assert len(warned) == 1
     assert f"127.0.0.1:{port}" in str(warned[0].message)
+
+
+@contextlib.contextmanager
+def gateway(status: int) -> Iterator[str]:
+    """A proxy whose server is away."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(status)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_a_gateway_without_its_server_is_no_server(swallowing):
+    with gateway(503) as uri, pytest.warns(TrackingWarning, match="its gateway says 503"):
+        sink = deliver(rlm_run("gateway"), tracking_uri=uri, timeout=30.0)
+    assert not sink.delivered
+
+
+def test_a_run_without_patience_harms_no_other(sqlite_store, swallowing):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        deliver(rlm_run("hasty"), tracking_uri=sqlite_store, timeout=0)
+    assert deliver(rlm_run("patient"), tracking_uri=sqlite_store).delivered
+    assert deliver(rlm_run("for ever"), tracking_uri=sqlite_store, timeout=math.inf).delivered
+
+
+def test_params_that_fill_more_than_a_request_arrive(store):
+    params = {f"p{i}": "語" * 6000 for i in range(40)}
+    sink = deliver(rlm_run("wide", params=params), tracking_uri=store)
+    assert sink.delivered
+    assert len(MlflowClient(store).get_run(sink.mlflow_run_id).data.params) == 42
+
+
+def test_whole_texts_do_not_meet_in_one_file(sqlite_store, tmp_path):
+    params = {"a/b": "1" * 7000, "a_b": "2" * 7000, "語" * 250: "3" * 7000}
+    sink = deliver(rlm_run("many", params=params), tracking_uri=sqlite_store)
+    folder = artifact(sqlite_store, sink.mlflow_run_id, "params", tmp_path)
+    assert sorted(path.read_text()[0] for path in folder.iterdir()) == ["1", "2", "3"]
 
 
 def test_close_waits_no_longer_than_it_may(swallowing):

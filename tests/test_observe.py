@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import os
 import re
 import threading
 import warnings
@@ -428,3 +429,16 @@ def test_reports_of_any_values_arrive_as_json() -> None:
     assert "bad" not in end["metrics"]
     assert "'bad' is left out" in seen.named("warning")[0]["message"]
     assert end["converged"] is True
+
+
+def test_a_copy_of_the_stream_in_a_child_records_nothing(tmp_path):
+    log = tmp_path / "log.jsonl"
+    block = observe("parent", log_path=log)
+    block.__enter__()
+    child = os.fork()
+    if child == 0:
+        block.__exit__(None, None, None)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    block.__exit__(None, None, None)
+    assert [event["event"] for event in LogReader(log)] == ["run_start", "run_end"]

@@ -377,3 +377,21 @@ def test_what_a_failing_function_was_given_is_withheld(rule: Any, swallowing: No
     assert WITHHELD in str(seen.events)
     for event in seen.events:
         validate(event)
+
+
+def test_a_secret_of_any_length_is_found():
+    long = "".join(f"{i:x}" for i in range(8000))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TLS_KEY", long)
+        redaction = Redaction()
+    assert redaction.text(f"a {long} b") == "a [redacted] b"
+
+
+def test_fields_of_events_are_never_renamed(monkeypatch):
+    monkeypatch.setenv("MY_SECRET", "message")
+    event = {"event": "x_end", "error": {"type": "E", "message": "a message", "traceback": ""}}
+    assert Redaction()(event)["error"] == {
+        "type": "E",
+        "message": "a [redacted]",
+        "traceback": "",
+    }

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import signal
 import stat
 import subprocess
 import sys
@@ -236,14 +238,49 @@ def test_a_later_run_delivers_what_is_left_for_its_store(sqlite_store, tmp_path)
 
 
 def test_what_a_store_refuses_keeps_nothing_else_back(sqlite_store):
-    refused = spool(rlm_run("twice", params={"n": 2}), sqlite_store)
+    # Somebody used a run id again, later.
+    again = [{**event, "ts": event["ts"].replace("2026", "2027")} for event in rlm_run("twice")]
+    refused = spool(again, sqlite_store)
     spool(rlm_run("fine"), sqlite_store)
-    Delivery(Destination(sqlite_store)).finish(rlm_run("twice", params={"n": 1}))
+    Delivery(Destination(sqlite_store)).finish(rlm_run("twice"))
     results = {run.run_id: run for run in sync()}
     assert run_of(sqlite_store, "fine").info.status == "FINISHED"
     assert results["twice"].state == "failed"
-    assert "n" in results["twice"].error
+    assert "Give each run its own run_id" in results["twice"].error
     assert [run.path for run in spooled_runs()] == [refused.path]
+
+
+def test_an_entry_that_cannot_be_claimed_keeps_no_other_back(sqlite_store):
+    foreign = spool(rlm_run("foreign"), sqlite_store)
+    # As another user's lock would be: not to be opened.
+    Path(f"{foreign.path}.lock").mkdir()
+    spool(rlm_run("mine"), sqlite_store)
+    sink = MlflowSink(tracking_uri=sqlite_store, timeout=60)
+    play(rlm_run("later"), sink)
+    wait_for_workers()
+    assert run_of(sqlite_store, "mine").info.status == "FINISHED"
+    assert [run.state for run in sync()] == ["running"]
+
+
+def test_events_that_find_the_disk_full_are_written_when_there_is_room(sqlite_store, monkeypatch):
+    events = rlm_run("full")
+    writer = SpoolWriter("full", {"tracking_uri": sqlite_store})
+    writer.append(events[0])
+    size = (writer.path / "events.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 100, before[1]))
+        for event in events[1:-1]:
+            with pytest.raises(OSError, match="too large"):
+                writer.append(event)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(signal.SIGXFSZ, handler)
+    writer.append(events[-1])
+    writer.release()
+    (run,) = spooled_runs()
+    assert run.events() == events
 
 
 def test_a_damaged_entry_is_named_and_kept(sqlite_store):
@@ -327,6 +364,52 @@ def test_a_run_imported_before_its_end_becomes_what_it_was(sqlite_store, tmp_pat
     assert trace.info.state == "OK"
     assert len(trace.data.spans) == 18
     assert [s.name for s in trace.data.spans if s.status.status_code == "ERROR"] == ["python"]
+
+
+def test_an_older_copy_of_a_log_takes_nothing_back(sqlite_store, tmp_path):
+    events = rlm_run("whole")
+    logs = [log_of(tmp_path / "whole.jsonl", events), log_of(tmp_path / "old.jsonl", events[:9])]
+    results = import_logs(logs, tracking_uri=sqlite_store)
+    assert [run.state for run in results] == ["delivered", "delivered"]
+    run = run_of(sqlite_store, "whole")
+    assert run.info.status == "FINISHED"
+    assert "rlm.error_type" not in run.data.tags
+
+
+def test_a_run_that_is_imported_while_it_goes_on_ends_as_it_should(sqlite_store, tmp_path):
+    events = rlm_run("going")
+    sink = MlflowSink(tracking_uri=sqlite_store, timeout=60)
+    for event in events[:9]:
+        sink.emit(event)
+    import_logs([log_of(tmp_path / "log.jsonl", events[:9])], tracking_uri=sqlite_store)
+    play(events[9:], sink)
+    run = run_of(sqlite_store, "going")
+    assert run.info.status == "FINISHED"
+    assert "rlm.error_type" not in run.data.tags
+
+
+def test_a_killed_run_and_a_later_one_of_its_id_are_told_apart(sqlite_store, tmp_path):
+    first = rlm_run("again")[:9]
+    second = [{**event, "ts": event["ts"].replace("2026", "2027")} for event in rlm_run("again")]
+    log = log_of(tmp_path / "log.jsonl", first)
+    log_of(log, second)
+    results = import_logs([log], tracking_uri=sqlite_store)
+    assert [(run.state, run.events) for run in results] == [
+        ("delivered", 9),
+        ("failed", len(second)),
+    ]
+
+
+def test_a_folder_as_a_store_takes_a_run_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    store = (tmp_path / "mlruns").as_uri()
+    log = log_of(tmp_path / "log.jsonl", rlm_run("files"))
+    for _ in range(2):
+        (told,) = import_logs([log], tracking_uri=store)
+        assert (told.state, told.error) == ("delivered", None)
+    client = MlflowClient(store)
+    assert len(client.get_metric_history(told.mlflow_run_id, "converged")) == 1
+    assert len(client.search_traces(locations=["0"])[0].data.spans) == 18
 
 
 def test_a_file_that_is_no_log_is_refused_before_anything_is_done(sqlite_store, tmp_path):

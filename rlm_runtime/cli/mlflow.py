@@ -91,7 +91,7 @@ def import_(
 
       rlm-runtime mlflow import run.jsonl --experiment study
     """
-    from rlm_runtime.logging.mlflow_sync import import_logs
+    from rlm_runtime.logging.mlflow_import import import_logs
 
     options = [*_option("--tracking-uri", tracking_uri), *_option("--experiment", experiment)]
     again = command_words("rlm-runtime", "mlflow", "import", *map(str, files), *options)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,8 @@ TRAJECTORY = "trajectory/trajectory.jsonl"
 
 # What MLflow takes in one batch.
 _BATCH = {"metrics": 1000, "params": 100, "tags": 100}
+# A request may have 1 MB; params and tags go into one.
+_BATCH_BYTES = 400_000
 
 
 def experiment_id_of(client: MlflowClient, name: str) -> str:
@@ -76,14 +79,26 @@ def log_values(client: MlflowClient, run_id: str, **kinds: Sequence[Any]) -> Non
         run_id: The MLflow run.
         **kinds: ``metrics``, ``params`` and ``tags``, each a sequence of MLflow's entities.
     """
-    part = 0
-    while part == 0 or any(part * _BATCH[kind] < len(values) for kind, values in kinds.items()):
-        batch: dict[str, Any] = {
-            kind: values[part * _BATCH[kind] : (part + 1) * _BATCH[kind]]
-            for kind, values in kinds.items()
-        }
+    parts = [[{kind: part} for part in _parts(kind, values)] for kind, values in kinds.items()]
+    for together in itertools.zip_longest(*parts, fillvalue={}):
+        batch: dict[str, Any] = {kind: part for one in together for kind, part in one.items()}
         client.log_batch(run_id, **batch)
-        part += 1
+
+
+def _parts(kind: str, values: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Cut values into parts of as many, and as long, as one call may have."""
+    part: list[Any] = []
+    size = 0
+    for value in values:
+        # In JSON a character takes up to six bytes, two for each half of a pair.
+        length = 12 * len(str(value.value)) if kind != "metrics" else 0
+        if part and (len(part) >= _BATCH[kind] or size + length > _BATCH_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(value)
+        size += length
+    if part:
+        yield part
 
 
 def upload(client: MlflowClient, run_id: str, files: Mapping[str, bytes | str]) -> None:
@@ -96,7 +111,9 @@ def upload(client: MlflowClient, run_id: str, files: Mapping[str, bytes | str]) 
             path.parent.mkdir(parents=True, exist_ok=True)
             data = content if isinstance(content, bytes) else _encoded(content)
             path.write_bytes(data)
-        client.log_artifacts(run_id, folder)
+            # Not all at once: MLflow would start threads, and the end of the process wait for
+            # them.
+            client.log_artifact(run_id, str(path), name.rpartition("/")[0] or None)
 
 
 def result_files(sparql: str | None, evidence: Any) -> dict[str, str]:

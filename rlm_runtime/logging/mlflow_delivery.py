@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.guard import Outcome, contained
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.mlflow_calls import experiment_id_of, finish_run, log_values, upload
 from rlm_runtime.logging.mlflow_destination import Destination
 from rlm_runtime.logging.mlflow_record import (
     ERROR_TAGS,
+    UNFINISHED,
     error_tags_of,
     files_of,
     metrics_of,
@@ -18,13 +20,14 @@ from rlm_runtime.logging.mlflow_record import (
     params_of,
     tags_of,
 )
-from rlm_runtime.logging.mlflow_store import connect
+from rlm_runtime.logging.mlflow_store import connect, keeps_files, reconnect, turn_at
 from rlm_runtime.logging.mlflow_trace import build_spans, build_trace_info, trace_id_of
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
 from rlm_runtime.logging.trace_tree import require_start, timestamp_ns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+    from mlflow.entities import Run
 
 __all__ = ["RUN_ID_TAG", "Delivery"]
 
@@ -52,7 +55,6 @@ class Delivery:
         self.mlflow_run_id: str | None = None
         self.trace_id: str | None = None
         self._experiment_id = destination.experiment_id or _DEFAULT_EXPERIMENT
-        self._made_before = False
 
     def begin(self, start: Event) -> None:
         """Make the run, RUNNING, with params and tags, or find the one made before.
@@ -62,8 +64,12 @@ class Delivery:
 
         Raises:
             MlflowException: The store does not answer, or refuses.
-            ConfigurationError: The experiment was deleted.
+            ConfigurationError: The experiment was deleted, or another run has this run id.
         """
+        with turn_at(self.destination.tracking_uri):
+            self._begin(start)
+
+    def _begin(self, start: Event) -> None:
         from mlflow.entities import Param, RunTag
 
         client = connect(self.destination.tracking_uri)
@@ -72,50 +78,67 @@ class Delivery:
         elif self.destination.experiment_id is None and self.destination.parent_run_id:
             parent = client.get_run(self.destination.parent_run_id)
             self._experiment_id = parent.info.experiment_id
-        run_id = _find(client, self._experiment_id, start["run_id"])
-        self._made_before = run_id is not None
         own = texts(
             {RUN_ID_TAG: start["run_id"], "mlflow.parentRunId": self.destination.parent_run_id},
             MAX_TAG,
         )
-        if run_id is None:
+        began = timestamp_ns(start) // 1_000_000
+        run = _find(client, self._experiment_id, own[RUN_ID_TAG])
+        if run is None:
             run = client.create_run(
                 self._experiment_id,
-                start_time=timestamp_ns(start) // 1_000_000,
+                start_time=began,
                 tags={**self.destination.context, **own},
                 run_name=self.destination.run_name or name_of(start),
             )
-            run_id = run.info.run_id
-        params = texts(params_of(start), MAX_PARAM, "params")
+        elif run.info.start_time != began:
+            raise ConfigurationError(
+                f"MLflow has another run with the run id {start['run_id']!r}, which began at "
+                f"another time (its MLflow run is {run.info.run_id}). Give each run its own run_id."
+            )
+        # Those that MLflow has already it takes in no other form.
+        params = {
+            key: value
+            for key, value in texts(params_of(start), MAX_PARAM, "params").items()
+            if key not in run.data.params
+        }
         tags = {**texts(tags_of(start), MAX_TAG, "tags"), **own}
         log_values(
             client,
-            run_id,
+            run.info.run_id,
             params=[Param(key, value) for key, value in params.items()],
             tags=[RunTag(key, value) for key, value in tags.items()],
         )
-        self.mlflow_run_id = run_id
+        self.mlflow_run_id = run.info.run_id
 
     def finish(self, events: Sequence[Event]) -> None:
         """Add metrics, artifacts and the trace, and end the run; one failing keeps no other back.
 
         Args:
             events: All events of the run, in order of ``seq``. Without a ``run_end`` the run
-                counts as killed at the time of its last event.
+                counts as killed at the time of its last event, unless MLflow has its end.
 
         Raises:
             MlflowException: Not all of it arrived; the first error, with the others as notes.
+            ConfigurationError: As ``begin``.
             LogFormatError: The events do not begin with ``run_start``.
         """
         require_start(events)
-        if self.mlflow_run_id is None:
-            self.begin(events[0])
-        run_id = self.mlflow_run_id
-        assert run_id is not None, "begin makes the run"
-        client = connect(self.destination.tracking_uri)
+        with turn_at(self.destination.tracking_uri):
+            if self.mlflow_run_id is None:
+                self._begin(events[0])
+            assert self.mlflow_run_id is not None, "begin makes the run"
+            self._finish(self.mlflow_run_id, events)
+
+    def _finish(self, run_id: str, events: Sequence[Event]) -> None:
+        client = reconnect(self.destination.tracking_uri)
+        run = client.get_run(run_id)
         end = events[-1] if events[-1]["event"] == "run_end" else None
+        if end is None and _has_ended(run):
+            self.trace_id = trace_id_of(events[0]["run_id"])
+            return
         with contained() as values:
-            self._log_outcome(client, run_id, events, end)
+            _log_outcome(client, run, events, end)
         with contained() as artifacts:
             upload(client, run_id, files_of(events, end))
         with contained() as trace:
@@ -126,34 +149,45 @@ class Delivery:
             finish_run(client, run_id, status, timestamp_ns(events[-1]) // 1_000_000)
         _raise_first(values, artifacts, trace, ended)
 
-    def _log_outcome(
-        self, client: MlflowClient, run_id: str, events: Sequence[Event], end: Event | None
-    ) -> None:
-        from mlflow.entities import Metric, RunTag
 
-        values = metric_values(metrics_of(events, end))
-        moment = timestamp_ns(events[-1]) // 1_000_000
-        tags = error_tags_of(end)
-        log_values(
-            client,
-            run_id,
-            metrics=[Metric(key, value, moment, 0) for key, value in values.items()],
-            tags=[RunTag(key, value) for key, value in texts(tags, MAX_TAG, "tags").items()],
-        )
-        if self._made_before and not tags:
-            # What was delivered before its end counted as killed.
-            for key in set(ERROR_TAGS) & set(client.get_run(run_id).data.tags):
-                client.delete_tag(run_id, key)
-
-
-def _find(client: MlflowClient, experiment_id: str, run_id: str) -> str | None:
+def _find(client: MlflowClient, experiment_id: str, run_id_tag: str) -> Run | None:
     # MLflow's filters know no escape for the quote that they are written in; "_" fits any
     # character, so look at what was found.
-    pattern = run_id.replace("'", "_")
-    how = "LIKE" if pattern != run_id else "="
+    pattern = run_id_tag.replace("'", "_")
+    how = "LIKE" if pattern != run_id_tag else "="
     found = client.search_runs([experiment_id], f"tags.`{RUN_ID_TAG}` {how} '{pattern}'")
-    same = [run.info.run_id for run in found if run.data.tags[RUN_ID_TAG] == run_id]
+    same = [run for run in found if run.data.tags[RUN_ID_TAG] == run_id_tag]
     return same[0] if same else None
+
+
+def _has_ended(run: Run) -> bool:
+    """Tell whether MLflow has the end of a run, and not only that of what was there of it."""
+    over = run.info.status in ("FINISHED", "FAILED", "KILLED")
+    return over and run.data.tags.get(ERROR_TAGS[0]) != UNFINISHED
+
+
+def _log_outcome(
+    client: MlflowClient, run: Run, events: Sequence[Event], end: Event | None
+) -> None:
+    from mlflow.entities import Metric, RunTag
+
+    values = metric_values(metrics_of(events, end))
+    moment = timestamp_ns(events[-1]) // 1_000_000
+    tags = error_tags_of(end)
+    log_values(
+        client,
+        run.info.run_id,
+        metrics=[
+            Metric(key, value, moment, 0)
+            for key, value in values.items()
+            if run.data.metrics.get(key) != value
+        ],
+        tags=[RunTag(key, value) for key, value in texts(tags, MAX_TAG, "tags").items()],
+    )
+    if not tags:
+        # What was delivered before its end counted as killed.
+        for key in set(ERROR_TAGS) & set(run.data.tags):
+            client.delete_tag(run.info.run_id, key)
 
 
 def _raise_first(*outcomes: Outcome) -> None:
@@ -173,10 +207,12 @@ def _write_trace(
 
     client = TracingClient(tracking_uri)
     spans = build_spans(events)
+    info = build_trace_info(events, experiment_id=experiment_id, mlflow_run_id=run_id)
+    if keeps_files(tracking_uri):
+        # These write a trace once only.
+        client.delete_traces(experiment_id, trace_ids=[info.trace_id])
     # The record first: the other way round costs the store half as much again.
-    info = client.start_trace(
-        build_trace_info(events, experiment_id=experiment_id, mlflow_run_id=run_id)
-    )
+    info = client.start_trace(info)
     try:
         client.log_spans(experiment_id, spans)
     except (NotImplementedError, MlflowException) as error:

@@ -9,12 +9,13 @@ from urllib.parse import urlsplit
 
 from rlm_runtime.redaction import without_login
 
-__all__ = ["check", "forget_away", "mark_away"]
+__all__ = ["check", "forget_away", "is_server", "mark_away", "probe"]
 
 _PROBE_SECONDS = 3.0
 # Asking a server that refuses costs nothing; one that keeps silent is left alone for a while.
 _SLOW_SECONDS = 1.0
 _REST_SECONDS = 30.0
+_GATEWAY = (502, 503, 504)
 
 _away: dict[str, float] = {}
 _lock = threading.Lock()
@@ -37,8 +38,7 @@ def check(tracking_uri: str) -> None:
             f"{without_login(tracking_uri)} did not answer a moment ago, "
             f"and is left alone for {_REST_SECONDS:.0f} seconds"
         )
-    if urlsplit(tracking_uri).scheme in ("http", "https"):
-        _probe(tracking_uri)
+    probe(tracking_uri)
 
 
 def mark_away(tracking_uri: str) -> None:
@@ -53,14 +53,22 @@ def forget_away() -> None:
         _away.clear()
 
 
-def _probe(tracking_uri: str) -> None:
+def probe(tracking_uri: str) -> None:
+    """Ask a server for its health; other stores are taken to be there.
+
+    Raises:
+        MlflowException: It does not answer, or a gateway answers in its place.
+    """
     from mlflow.exceptions import MlflowException
     from mlflow.utils.credentials import get_default_host_creds
     from mlflow.utils.rest_utils import http_request
 
+    if not is_server(tracking_uri):
+        return
+    address = without_login(tracking_uri)
     started = time.monotonic()
     try:
-        http_request(
+        response = http_request(
             get_default_host_creds(tracking_uri),
             "/health",
             "GET",
@@ -71,9 +79,14 @@ def _probe(tracking_uri: str) -> None:
     except MlflowException as error:
         if time.monotonic() - started > _SLOW_SECONDS:
             mark_away(tracking_uri)
-        raise MlflowException(
-            f"{without_login(tracking_uri)} does not answer ({_reason(str(error))})"
-        ) from error
+        raise MlflowException(f"{address} does not answer ({_reason(str(error))})") from error
+    if response is not None and response.status_code in _GATEWAY:
+        raise MlflowException(f"{address} is away: its gateway says {response.status_code}")
+
+
+def is_server(tracking_uri: str) -> bool:
+    """Tell whether a store is spoken to over HTTP."""
+    return urlsplit(tracking_uri).scheme in ("http", "https")
 
 
 def _reason(message: str) -> str:

@@ -35,7 +35,7 @@ from rlm_runtime.logging.mlflow_store import (
 )
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
 from rlm_runtime.logging.plain import plain
-from rlm_runtime.redaction import Redaction
+from rlm_runtime.redaction import Redaction, without_login
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -106,7 +106,9 @@ def setup_mlflow_tracking(
             client = connect(uri)
             return experiment_id_of(client, experiment_name) if experiment_name else None
 
-        ok, experiment_id = attempt(f"reach MLflow at {uri}", prepare, _SETUP_SECONDS)
+        ok, experiment_id = attempt(
+            f"reach MLflow at {without_login(uri)}", prepare, _SETUP_SECONDS
+        )
         if not ok:
             return False, None
         with _impatient():

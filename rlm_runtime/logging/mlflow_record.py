@@ -15,6 +15,7 @@ from rlm_runtime.logging.trace_tree import timestamp_ns
 
 __all__ = [
     "ERROR_TAGS",
+    "UNFINISHED",
     "error_tags_of",
     "files_of",
     "metrics_of",
@@ -24,6 +25,9 @@ __all__ = [
 ]
 
 _NAME = 60
+
+UNFINISHED = "Unfinished"
+"""What a run failed with whose end was not recorded."""
 
 ERROR_TAGS = ("rlm.error_type", "rlm.error_message")
 """The tags that say what a run failed with."""
@@ -63,7 +67,7 @@ def tags_of(start: Event) -> dict[str, Any]:
 
 def error_tags_of(end: Event | None) -> dict[str, str]:
     """Give the tags that say what a run failed with; none when it did not."""
-    error = end["error"] if end else {"type": "Unfinished", "message": "The run was killed."}
+    error = end["error"] if end else {"type": UNFINISHED, "message": "The run was killed."}
     return dict(zip(ERROR_TAGS, (error["type"], error["message"]), strict=True)) if error else {}
 
 

@@ -8,13 +8,15 @@ from rlm_runtime.guard import contained, forget_warnings, report, shielded
 from rlm_runtime.logging.events import Event
 from rlm_runtime.logging.mlflow_delivery import Delivery
 from rlm_runtime.logging.mlflow_destination import plan_destination
-from rlm_runtime.logging.mlflow_health import mark_away
+from rlm_runtime.logging.mlflow_health import is_server, mark_away
 from rlm_runtime.logging.mlflow_store import ADVICE, import_mlflow, resolve_tracking_uri
 from rlm_runtime.logging.mlflow_sync import deliver_backlog
 from rlm_runtime.logging.spool import SpoolWriter
 from rlm_runtime.redaction import without_login
 
 __all__ = ["MlflowSink", "active_run_id"]
+
+_LATE_SECONDS = 1.0
 
 
 class MlflowSink:
@@ -59,6 +61,7 @@ class MlflowSink:
         self._over = threading.Event()
         self._settled = threading.Event()
         self._error: Exception | None = None
+        self._no_worker: Exception | None = None
         with shielded("set up MLflow", advice=ADVICE):
             if import_mlflow(tracking_uri) is None:
                 return
@@ -96,9 +99,7 @@ class MlflowSink:
             with shielded("keep an event for a later delivery to MLflow"):
                 self._spool.append(event)
         if event["event"] == "run_start":
-            threading.Thread(
-                target=self._work, args=(self._delivery,), name="rlm-runtime-mlflow", daemon=True
-            ).start()
+            self._start(self._delivery)
         elif event["event"] == "run_end":
             self._over.set()
 
@@ -107,24 +108,36 @@ class MlflowSink:
         if self._delivery is None or not self._events:
             return
         self._over.set()
+        if self._no_worker is not None:
+            self._settle(self._no_worker)
         uri = self._delivery.destination.tracking_uri
         doing = f"deliver the run to MLflow at {without_login(uri)}"
-        if self._settled.wait(self.timeout):
+        if self._settled.wait(min(self.timeout, threading.TIMEOUT_MAX)):
             error = self._error
         else:
-            mark_away(uri)
+            if self.mlflow_run_id is None and self.timeout >= _LATE_SECONDS and is_server(uri):
+                # It tells that it is well, and then does nothing.
+                mark_away(uri)
             error = TimeoutError(f"it takes longer than {self.timeout:g} seconds")
         if error is None:
             # When it fails again, that is news.
             forget_warnings(doing)
             return
         kept = (
-            f"what is recorded of it is kept in {self._spool.path}. When the store is back: "
+            f"what is recorded of it is kept in {self._spool.path}. To deliver it: "
             "rlm-runtime mlflow sync (a later run that reaches the store delivers it, too)."
             if self._spool is not None
             else "if it has a log: rlm-runtime mlflow import FILE"
         )
         report(doing, error, advice=f"The run itself is not harmed; {kept}", cause=doing)
+
+    def _start(self, delivery: Delivery) -> None:
+        worker = threading.Thread(
+            target=self._work, args=(delivery,), name="rlm-runtime-mlflow", daemon=True
+        )
+        with contained() as started:
+            worker.start()
+        self._no_worker = started.error
 
     def _work(self, delivery: Delivery) -> None:
         with contained() as begun:
@@ -134,16 +147,19 @@ class MlflowSink:
         self._over.wait()
         with contained() as finished:
             delivery.finish(self._events)
+        self._settle(finished.error)
+        if finished.ok:
+            deliver_backlog(delivery.destination)
+
+    def _settle(self, error: Exception | None) -> None:
         if self._spool is not None:
             with contained():
-                if finished.ok:
+                if error is None:
                     self._spool.remove()
                 else:
                     self._spool.release()
-        self._error = finished.error
+        self._error = error
         self._settled.set()
-        if finished.ok:
-            deliver_backlog(delivery.destination)
 
 
 def active_run_id(tracking_uri: str | None = None) -> str | None:

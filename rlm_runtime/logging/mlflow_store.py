@@ -6,9 +6,11 @@ import contextvars
 import hashlib
 import importlib
 import os
+import sys
 import threading
+import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, TypeVar
@@ -16,13 +18,22 @@ from typing import TYPE_CHECKING, TypeVar
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.folders import state_folder
 from rlm_runtime.guard import shielded, warn_once
-from rlm_runtime.logging.mlflow_health import check
+from rlm_runtime.logging.mlflow_health import check, probe
 from rlm_runtime.settings import read_settings
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["ADVICE", "attempt", "connect", "import_mlflow", "resolve_tracking_uri"]
+__all__ = [
+    "ADVICE",
+    "attempt",
+    "connect",
+    "import_mlflow",
+    "keeps_files",
+    "reconnect",
+    "resolve_tracking_uri",
+    "turn_at",
+]
 
 ADVICE = (
     "The run itself and its trajectory log are not affected. Is the tracking server up, and the "
@@ -37,6 +48,7 @@ T = TypeVar("T")
 
 _made: set[str] = set()
 _made_lock = threading.Lock()
+_turns: dict[str, threading.Lock] = {}
 
 
 def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
@@ -54,7 +66,8 @@ def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
         ConfigurationError: The project's settings cannot be read.
     """
     try:
-        mlflow = importlib.import_module("mlflow")
+        with _no_warnings_of_the_import():
+            mlflow = importlib.import_module("mlflow")
     except ImportError as error:
         warn_once(
             "mlflow is not installed",
@@ -65,6 +78,17 @@ def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
     if resolve_tracking_uri(tracking_uri).startswith(_DATABASES):
         importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     return mlflow
+
+
+@contextmanager
+def _no_warnings_of_the_import() -> Iterator[None]:
+    """Keep warnings of MLflow's own imports from users who turn warnings into errors."""
+    if "mlflow" in sys.modules:
+        yield
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 def resolve_tracking_uri(explicit: str | None = None) -> str:
@@ -105,6 +129,31 @@ def connect(tracking_uri: str) -> MlflowClient:
     check(tracking_uri)
     with _schema_lock(tracking_uri):
         return MlflowClient(tracking_uri=tracking_uri)
+
+
+def reconnect(tracking_uri: str) -> MlflowClient:
+    """Give a client of a store that answered when the run began; see ``connect``."""
+    from mlflow import MlflowClient
+
+    probe(tracking_uri)
+    return MlflowClient(tracking_uri=tracking_uri)
+
+
+def keeps_files(tracking_uri: str) -> bool:
+    """Tell whether a store is a folder."""
+    return tracking_uri.startswith("file:")
+
+
+def turn_at(tracking_uri: str) -> AbstractContextManager[object]:
+    """Give what lets one thread of this process at a time write to a SQLite store.
+
+    SQLite has those who find it locked sleep and ask again, and serves them in no order: with many
+    threads, one of them may wait for seconds. Other stores need no turns.
+    """
+    if not tracking_uri.startswith("sqlite"):
+        return nullcontext()
+    with _made_lock:
+        return _turns.setdefault(tracking_uri, threading.Lock())
 
 
 def attempt(doing: str, call: Callable[[], T], seconds: float) -> tuple[bool, T | None]:

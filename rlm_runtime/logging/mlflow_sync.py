@@ -1,11 +1,11 @@
-"""Brings to MLflow what it has not got yet: runs in the spool, and runs in any log."""
+"""Brings to MLflow what it has not got yet: the runs in the spool."""
 
 from __future__ import annotations
 
 import dataclasses
 import importlib.util
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,16 +13,15 @@ from typing import Literal
 from rlm_runtime.errors import ConfigurationError, LogFormatError
 from rlm_runtime.guard import contained
 from rlm_runtime.logging.events import Event
-from rlm_runtime.logging.jsonl import LogReader
 from rlm_runtime.logging.mlflow_delivery import Delivery
-from rlm_runtime.logging.mlflow_destination import Destination, plan_destination
+from rlm_runtime.logging.mlflow_destination import Destination
 from rlm_runtime.logging.mlflow_health import check, forget_away
 from rlm_runtime.logging.mlflow_store import import_mlflow, resolve_tracking_uri
 from rlm_runtime.logging.spool import SpooledRun, spooled_runs, sweep
-from rlm_runtime.redaction import Redaction, redact_secrets, without_login
+from rlm_runtime.redaction import Redaction, without_login
 from rlm_runtime.settings import absolute_uri
 
-__all__ = ["Synced", "deliver_backlog", "import_logs", "sync"]
+__all__ = ["OnProgress", "Synced", "deliver", "deliver_backlog", "need_mlflow", "pending", "sync"]
 
 OnProgress = Callable[["Synced", int, int], None]
 
@@ -84,7 +83,7 @@ def sync(
         >>> [run.state for run in sync(dry_run=True)]
         []
     """
-    _need_mlflow()
+    need_mlflow()
     runs = spooled_runs()
     if not runs:
         return []
@@ -126,12 +125,13 @@ def deliver_backlog(destination: Destination, stop: threading.Event | None = Non
     if not _looking.acquire(blocking=False):
         return
     try:
-        with contained():
-            for run in spooled_runs():
-                if stop is not None and stop.is_set():
-                    return
-                if run.path not in _tried and not _deliver_old(run, destination.tracking_uri):
-                    return
+        for run in spooled_runs():
+            if stop is not None and stop.is_set():
+                return
+            with contained() as outcome:
+                go_on = run.path in _tried or _deliver_old(run, destination.tracking_uri)
+            if outcome.ok and not go_on:
+                return
     finally:
         _looking.release()
 
@@ -175,14 +175,14 @@ def _read(run: SpooledRun, tracking_uri: str | None) -> _Found:
     if destination is None:
         return _Found(run, Synced(run.path, "pending"), [], None)
     destination = _redirected(destination, tracking_uri)
-    return _Found(run, _pending(run.path, events, destination), events, destination)
+    return _Found(run, pending(run.path, events, destination), events, destination)
 
 
 def _settle(found: _Found) -> Synced:
     """Deliver a run that is ours, and remove it from the spool when that worked."""
     if found.destination is None:
         return found.result
-    result = _deliver(found.result, found.events, found.destination)
+    result = deliver(found.result, found.events, found.destination)
     if result.state == "delivered":
         found.run.remove()
     return result
@@ -201,76 +201,8 @@ def _redirected(destination: Destination, tracking_uri: str | None) -> Destinati
     )
 
 
-def import_logs(
-    paths: Sequence[str | Path],
-    *,
-    tracking_uri: str | None = None,
-    experiment: str | None = None,
-    dry_run: bool = False,
-    on_progress: OnProgress | None = None,
-) -> list[Synced]:
-    """Make MLflow runs, with their traces, of the runs in trajectory logs.
-
-    A run that MLflow has already stays one run. A run without an end becomes KILLED; import it
-    again after its end, and it becomes what it was. Secrets are removed on the way.
-
-    Args:
-        paths: The logs.
-        tracking_uri: The store or server. Default: as ``resolve_tracking_uri`` gives it.
-        experiment: Name of the experiment. Default: as for a run.
-        dry_run: Only look.
-        on_progress: Called after each run with its result, its number from 1, and how many there
-            are.
-
-    Raises:
-        ConfigurationError: MLflow is not installed, or the project's settings cannot be read.
-        LogFormatError: A file cannot be read, or is no log.
-
-    Example::
-
-        import_logs(["runs/demo.jsonl"], tracking_uri="http://127.0.0.1:5000", experiment="demo")
-    """
-    _need_mlflow()
-    import_mlflow(tracking_uri)
-    forget_away()
-    destination = plan_destination(tracking_uri, experiment)
-    # Nobody knows who ran it, and where.
-    destination = dataclasses.replace(destination, context={})
-    files = [Path(path).expanduser() for path in paths]
-    # Read twice: the first time to see that all of it is readable, and how many runs there are.
-    total = sum(1 for _ in _runs_in(files))
-    redaction = Redaction()
-    results = []
-    for number, (path, events) in enumerate(_runs_in(files), start=1):
-        result = _pending(path, events, destination)
-        if not dry_run:
-            result = _deliver(result, [redaction(event) for event in events], destination)
-        results.append(result)
-        if on_progress is not None:
-            on_progress(result, number, total)
-    return results
-
-
-def _runs_in(files: Sequence[Path]) -> Iterator[tuple[Path, list[Event]]]:
-    """Give each run when it ends, then those without an end; holds only open runs in memory."""
-    open_runs: dict[str, tuple[Path, dict[int, Event]]] = {}
-    for path in dict.fromkeys(files):
-        for event in LogReader(path):
-            run_id = event["run_id"]
-            _, events = open_runs.setdefault(run_id, (path, {}))
-            # The same run may stand in several files.
-            events.setdefault(event["seq"], event)
-            if event["event"] == "run_end":
-                yield path, _in_order(open_runs.pop(run_id)[1])
-    for path, events in open_runs.values():
-        yield path, _in_order(events)
-
-
-def _in_order(events: dict[int, Event]) -> list[Event]:
-    return [events[seq] for seq in sorted(events)]
-
-
-def _pending(path: Path, events: Sequence[Event], destination: Destination) -> Synced:
+def pending(path: Path, events: Sequence[Event], destination: Destination) -> Synced:
+    """Tell what is known of a run before it is delivered."""
     end = events[-1] if events and events[-1]["event"] == "run_end" else None
     return Synced(
         path,
@@ -282,7 +214,8 @@ def _pending(path: Path, events: Sequence[Event], destination: Destination) -> S
     )
 
 
-def _deliver(found: Synced, events: list[Event], destination: Destination) -> Synced:
+def deliver(found: Synced, events: list[Event], destination: Destination) -> Synced:
+    """Deliver a run, and tell what became of it; raises nothing."""
     delivery = Delivery(destination)
     with contained() as outcome:
         delivery.finish(events)
@@ -296,10 +229,11 @@ def _deliver(found: Synced, events: list[Event], destination: Destination) -> Sy
 
 
 def _told(error: Exception) -> str:
-    return redact_secrets(str(error)).strip() or type(error).__name__
+    return Redaction().text(str(error)).strip() or type(error).__name__
 
 
-def _need_mlflow() -> None:
+def need_mlflow() -> None:
+    """Raise a ConfigurationError when MLflow is not installed; does not import it."""
     if importlib.util.find_spec("mlflow") is None:
         raise ConfigurationError(
             "MLflow is not installed, so nothing can be delivered to it. "

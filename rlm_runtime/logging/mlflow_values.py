@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import posixpath
 import re
@@ -28,6 +29,7 @@ MAX_TAG = 8000
 """Characters of a tag's value that MLflow keeps."""
 
 _MAX_KEY = 250
+_PLAIN_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,80}")
 _ILLEGAL_IN_KEYS = re.compile(r"[^\w.\-/: ]")
 
 
@@ -133,7 +135,13 @@ def overlong(values: Mapping[str, Any], limit: int, folder: str) -> dict[str, st
 
 
 def _whole_in(folder: str, key: str) -> str:
-    return f"{folder}/{key.replace('/', '_')}.txt" if folder else ""
+    if not folder:
+        return ""
+    if not _PLAIN_NAME.fullmatch(key):
+        # File systems are narrower than MLflow's keys, and no two keys may meet in one file.
+        digest = hashlib.sha256(key.encode()).hexdigest()[:8]
+        key = f"{re.sub('[^A-Za-z0-9_.-]', '_', key)[:80]}-{digest}"
+    return f"{folder}/{key}.txt"
 
 
 def metric_values(values: Mapping[str, Any]) -> dict[str, float]:

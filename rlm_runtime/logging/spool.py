@@ -76,15 +76,33 @@ class SpoolWriter:
         self.path.mkdir(mode=0o700)
         (self.path / _DESTINATION).write_text(json.dumps(destination), encoding="utf-8")
         self._log = JsonlSink(self.path / _EVENTS)
+        self._unwritten: list[Event] = []
 
     def append(self, event: Event) -> None:
-        """Write one event."""
-        self._log.emit(event)
+        """Write one event, and what could not be written before it.
+
+        Raises:
+            OSError: The disk is full, for one; the event is kept for the next try.
+        """
+        self._unwritten.append(event)
+        self._write()
 
     def release(self) -> None:
-        """Leave the run to whoever delivers it later."""
-        self._log.close()
-        _free(self._lock)
+        """Leave the run to whoever delivers it later.
+
+        Raises:
+            OSError: Events that could not be written are lost.
+        """
+        try:
+            self._write()
+        finally:
+            self._log.close()
+            _free(self._lock)
+
+    def _write(self) -> None:
+        while self._unwritten:
+            self._log.emit(self._unwritten[0])
+            del self._unwritten[0]
 
     def remove(self) -> None:
         """Forget the run: MLflow has all of it."""
@@ -136,12 +154,11 @@ class SpooledRun:
         Yields:
             Whether it is ours now; False when its process lives, or it is gone.
         """
-        from filelock import Timeout
-
         lock = _lock_of(self.path)
         try:
             lock.acquire(timeout=0)
-        except Timeout:
+        except OSError:
+            # Held (a Timeout is an OSError), or another user's.
             yield False
             return
         try:
@@ -164,12 +181,10 @@ def spooled_runs() -> list[SpooledRun]:
 
 def sweep() -> None:
     """Remove the locks of processes that were killed just before they made a run's folder."""
-    from filelock import Timeout
-
     for path in spool_folder().glob("*.lock"):
         lock = _lock_of(path.with_suffix(""))
         if not path.with_suffix("").exists():
-            with suppress(Timeout):
+            with suppress(OSError):
                 lock.acquire(timeout=0)
                 _free(lock)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -74,12 +75,14 @@ class EventStream:
         self._seq = 0
         self._ended = False
         self._closed = False
+        # A forked child has a copy of the stream; the run is its parent's.
+        self._process = os.getpid()
 
     def emit(self, event: str, span_id: str | None, parent_id: str | None, **fields: Any) -> None:
         """Send an event to every sink.
 
-        What comes after ``run_end`` is dropped, and so is what a sink itself causes: neither is
-        part of the run.
+        What comes after ``run_end`` is dropped, and so is what a sink itself causes, or a forked
+        child: none of it is part of the run.
 
         Args:
             event: Its name, one of ``EVENTS``.
@@ -87,6 +90,8 @@ class EventStream:
             parent_id: The span that caused it, or None at the root.
             **fields: The event's own fields, all of them plain JSON values.
         """
+        if os.getpid() != self._process:
+            return
         with self._lock:
             if self._ended or self._closed or self._handing_out:
                 return
@@ -119,6 +124,8 @@ class EventStream:
 
     def close(self) -> None:
         """Close every sink; calling it again does nothing."""
+        if os.getpid() != self._process:
+            return
         with self._lock:
             if self._closed:
                 return

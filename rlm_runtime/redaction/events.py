@@ -23,6 +23,7 @@ _STRUCTURE = frozenset(
         *("role", "cost_usd", "cache_hit", "operation", "kind", "limit", "used", "truncated"),
     }
 )
+_HINT_LENGTH = 32
 _HEADERS = ("headers", "extra_headers", "default_headers")
 # Settings of LMs: in these, all that sounds like a secret is one, unless it is a number.
 _SETTINGS = ("config", "lm_kwargs")
@@ -65,7 +66,9 @@ class Redaction:
     def __init__(self, text_rule: Callable[[str], str] = redact_secrets) -> None:
         self._rule = text_rule if text_rule is redact_secrets else _checked(text_rule)
         self._known = environment_secrets(os.environ)
-        self._known_hint = "|".join(map(_literally, self._known))
+        # The beginnings will do to look for; a pattern of whole certificates would be too long.
+        starts = {secret[:_HINT_LENGTH] for secret in self._known}
+        self._known_hint = "|".join(map(_literally, sorted(starts)))
         self._keys: dict[str, str] = {}
 
     def __call__(self, event: Mapping[str, Any]) -> dict[str, Any]:
@@ -121,8 +124,9 @@ class Redaction:
         shown = self._keys.get(key)
         if shown is None:
             # Those who read events look for "answer" or "role"; other keys are data.
-            rule = redact_secrets if key.isidentifier() else self._rule
-            shown = rule(self._without_known(key))
+            # An environment may hold such a word as a secret.
+            known = key if key.isidentifier() else self._without_known(key)
+            shown = (redact_secrets if key.isidentifier() else self._rule)(known)
             # The same few come again and again, unless a tool's result has data for keys.
             if len(self._keys) < 1000:
                 self._keys[key] = shown

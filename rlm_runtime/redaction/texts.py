@@ -37,15 +37,19 @@ def redact_secrets(text: str) -> str:
 
 
 def without_login(address: str) -> str:
-    """Give an address without the user and password in it.
+    """Give an address without the user and password in it, and without secret parameters.
 
     Example:
-        >>> without_login("postgresql://me:secret@host:5432/db")
-        'postgresql://host:5432/db'
+        >>> without_login("postgresql://me:secret@host:5432/db?user=me&password=secret")
+        'postgresql://host:5432/db?user=me'
         >>> without_login("https://host/@me")
         'https://host/@me'
     """
-    return re.sub(f"://{_LOGIN}@", "://", address)
+    address = re.sub(rf"(?<=[?&]){_PARAMETER}[^&#]*&?", "", address).rstrip("?&")
+    if re.match("(?i:https?|file|sqlite)", address):
+        return re.sub(f"://{_LOGIN}@", "://", address)
+    # Addresses of databases may have anything in a password.
+    return re.sub("://.*@", "://", address)
 
 
 class _Rule(NamedTuple):
@@ -83,13 +87,15 @@ _SHAPES = "|".join(
         "hv[sbr][.][A-Za-z0-9_-]{16,}",  # Vault
         "do[por]_v1_[0-9a-f]{32,}|shp(?:at|ca|pa|ss)_[0-9a-fA-F]{16,}",  # DigitalOcean, Shopify
         "[0-9]{8,10}:AA[A-Za-z0-9_-]{30,}",  # Telegram
-        "eyJ[A-Za-z0-9_-]{8,}[.][A-Za-z0-9_-]{8,}(?:[.][A-Za-z0-9_-]*){0,3}",  # JWT
+        "eyJ[A-Za-z0-9_-]{8,1000}[.][A-Za-z0-9_-]{8,}(?:[.][A-Za-z0-9_-]*){0,3}",  # JWT
     )
 )
 # At the start of a word, also where the line break before it is written as \n.
 _AT_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
 # Words joined by hyphens, as in "sk-learn-pipelines", are no key.
-_WORDS_ONLY = "sk-(?!proj-|ant-|or-|svcacct-|admin-)(?:[a-z]{1,15}-)*[a-z]{1,15}(?![A-Za-z0-9_-])"
+_WORDS_ONLY = (
+    "sk-(?!proj-|ant-|or-|svcacct-|admin-)(?:[a-z]{1,15}-){0,8}[a-z]{1,15}(?![A-Za-z0-9_-])"
+)
 
 _PEM_BEGIN = "-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
 # To its end; or, where that was cut off, as far as it looks like base64.

@@ -9,15 +9,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-__all__ = ["forked", "pipe", "preload"]
+__all__ = ["forked", "pipe", "preload", "together"]
 
 _ROOT = Path(__file__).parent.parent.parent
 _context = multiprocessing.get_context("forkserver")
@@ -53,6 +54,34 @@ def forked(
     process = _context.Process(target=_begin, args=(work, args, folder, env), daemon=True)
     process.start()
     return process
+
+
+def together(
+    work: Callable[..., Any], arguments: Sequence[tuple[Any, ...]], folder: Path
+) -> list[Any]:
+    """Have as many processes as there are arguments do some work at once; give what each returns.
+
+    Args:
+        work: A function of a module.
+        arguments: Those of each process.
+        folder: Where they work.
+    """
+    start = _context.Barrier(len(arguments))
+    home = {"RLM_RUNTIME_HOME": os.environ["RLM_RUNTIME_HOME"]}
+    readers = []
+    for own in arguments:
+        reader, writer = pipe()
+        forked(_work_when_all_are_there, start, writer, work, own, folder=folder, env=home)
+        writer.close()
+        readers.append(reader)
+    return [reader.recv() for reader in readers]
+
+
+def _work_when_all_are_there(
+    start: Barrier, writer: Connection, work: Callable[..., Any], own: tuple[Any, ...]
+) -> None:
+    start.wait(timeout=120)
+    writer.send(work(*own))
 
 
 def _begin(
