@@ -19,11 +19,12 @@ from typer.testing import CliRunner
 from benchmarks.lubm import NAMESPACE, write_lubm
 from rlm_runtime.cli.app import app
 from rlm_runtime.errors import ConfigurationError, OntologyError
-from rlm_runtime.ontology import cache, loading, open_ontology
+from rlm_runtime.ontology import cache, cached_store, loading, open_ontology
 from rlm_runtime.ontology.cache import cache_entries, clear_cache, ontologies_folder
 from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.loading import Loaded, load_path
 from rlm_runtime.ontology.search import LabelIndex
+from rlm_runtime.ontology.sources import Source
 
 TRIPLES = 3_000
 
@@ -98,7 +99,7 @@ def test_a_store_is_found_again_without_reading_the_file(
     def read(self: object) -> str:
         raise AssertionError("the file was read")
 
-    monkeypatch.setattr("rlm_runtime.ontology.sources.Source.content_key", read)
+    monkeypatch.setattr(Source, "content_key", read)
     assert count(load_path(large)) == TRIPLES
 
 
@@ -110,6 +111,29 @@ def test_a_file_that_was_just_written_is_read_to_be_sure(large: Path) -> None:
     # Of the same length, and without a new time: only what it holds tells the difference.
     large.write_text(text.replace("Computer", "Komputer").replace("#label", "#lapel"))
     os.utime(large, ns=(times.st_atime_ns, times.st_mtime_ns))
+    load_path(large)
+    assert len(built()) == 2
+
+
+def test_a_file_that_changes_before_it_is_built_is_told(
+    large: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = Source.content_key
+
+    def and_then_it_changed(self: Source) -> str:
+        found = key(self)
+        changed(large, "<http://e/new> <http://e/p> <http://e/o> .\n")
+        return found
+
+    monkeypatch.setattr(Source, "content_key", and_then_it_changed)
+    with pytest.raises(OntologyError, match="changed while it was read"):
+        load_path(large)
+    assert not built()
+
+
+def test_each_version_has_stores_of_its_own(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    load_path(large)
+    monkeypatch.setattr(cached_store, "_VERSION", 0)
     load_path(large)
     assert len(built()) == 2
 

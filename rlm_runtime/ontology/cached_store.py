@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["distrust", "load_cached"]
 
-# A new one has all stores built again; so has a new version of the engine.
+# A new one has all stores built anew; so has a new version of the engine.
 _VERSION = 1
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STORE = "store"
@@ -65,14 +66,16 @@ def distrust(loaded: Loaded) -> bool:
 
 def _load(source: Source, on_progress: OnProgress | None) -> Loaded:
     signature, settled = source.signature()
-    known = ontologies_folder() / ".known" / signature
-    key = _read_key(known) or source.content_key()
+    known = ontologies_folder() / ".known" / _of_version(signature)
+    key = _read_key(known) or _of_version(source.content_key())
     loaded = _open(key)
     if loaded is None:
         with lock_of(key):
             loaded = _open(key)
             if loaded is None:
                 remove_entry(key)
+                # Else the store of a file that has just changed would go by the old one's name.
+                source.check_unchanged(signature)
                 _build(key, source, on_progress)
                 loaded = _open(key)
         evict(keep=key)
@@ -177,6 +180,11 @@ def _sizes(folder: Path) -> dict[str, int]:
         for file in sorted(folder.rglob("*"))
         if file.is_file() and file.name != MANIFEST and not file.name.startswith("LOG")
     }
+
+
+def _of_version(name: str) -> str:
+    """Make a name that is another one in each version, so that none removes another's stores."""
+    return hashlib.sha256(f"{_version()} {name}".encode()).hexdigest()
 
 
 def _version() -> str:

@@ -73,10 +73,7 @@ def load_source(source: Source, store: Store, on_progress: OnProgress | None = N
     loaded.unresolved_imports = tuple(
         iri for iri in wanted_imports(store) if iri not in source.imports
     )
-    if source.signature()[0] != before:
-        raise OntologyError(
-            f"{source.path} changed while it was read. Wait until it is written, and open it again."
-        )
+    source.check_unchanged(before)
     if not len(store):
         raise OntologyError(f"{source.path} holds no triples. Check that it is the right file.")
     return loaded

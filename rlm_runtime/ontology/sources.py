@@ -66,6 +66,14 @@ class Source:
             told.update(f"{_address(file)} {stamp}\n".encode())
         return told.hexdigest(), newest < time.time_ns() - _SETTLED_NS
 
+    def check_unchanged(self, signature: str) -> None:
+        """Raise OntologyError if a file has changed since it had this signature."""
+        if self.signature()[0] != signature:
+            raise OntologyError(
+                f"{self.path} changed while it was read. Wait until it is written, and open it "
+                "again."
+            )
+
     def content_key(self) -> str:
         """Give a hash of all that decides what is loaded: what the files hold, and where they are.
 
