@@ -68,7 +68,7 @@ class Figures(NamedTuple):
 def labels(size: int) -> list[str]:
     """Make different labels, the same each time."""
     chance = random.Random(size)
-    vocabulary = _vocabulary(chance, max(60, int(20 * size**0.5)))
+    vocabulary = _vocabulary(chance, int(100 * size**0.5))
     weights = [1 / (place + 10) for place in range(len(vocabulary))]
     made: dict[str, None] = {}
     while len(made) < size:

@@ -82,17 +82,22 @@ def test_a_file_finds_what_memory_finds(prov: Store, prov_file: Path) -> None:
 
 
 def test_what_does_not_fit_in_memory_is_the_same(
-    prov: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole = LabelIndex.build(prov)
+    store = made({"it": ("Wolf", False)}, {"it": "It howls."})
+    store.load(path=str(PROV), format=RdfFormat.TURTLE, base_iri="http://prov.example/")
+    for text, language in (("Loup", "fr"), ("Lupo", "it"), ("Farkas", "hu"), ("Grey wolf", "en")):
+        store.add(Quad(NamedNode(NS + "it"), LABEL, Literal(text, language=language)))
+    whole = LabelIndex.build(store)
     monkeypatch.setattr(entities, "_MAX_PARTS", 1)
     monkeypatch.setattr(SortedRows.__init__, "__defaults__", (5,))
     steps: list[int] = []
-    pieces = LabelIndex.build(prov, path=tmp_path / "index.db", on_progress=steps.append)
-    for query in QUERIES:
+    pieces = LabelIndex.build(store, path=tmp_path / "index.db", on_progress=steps.append)
+    for query in [*QUERIES, "loup", "lupo", "farkas", "grey", "wolf", "howls"]:
+        assert whole.search(query) or query == "x"
         assert pieces.search(query, limit=30) == whole.search(query, limit=30)
     assert steps == sorted(steps)
-    assert 0 < steps[-1] <= len(prov)
+    assert 0 < steps[-1] <= len(store)
     assert [path.name for path in tmp_path.iterdir()] == ["index.db"]
 
 

@@ -118,21 +118,18 @@ def _write_texts(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> lis
     kinds: Counter[int] = Counter()
     written = 0
     while block := list(islice(rows, _BLOCK)):
-        numbered = list(enumerate(block, written + 1))
-        written += len(block)
+        texts, names, comments = [], [], []
+        for number, row in enumerate(block, written + 1):
+            text, entity, spaced, comment = row[-4:]
+            texts.append((number, entity, text, spaced))
+            names.append((number, _name_tokens(text, spaced)))
+            if comment:
+                comments.append((number, _comment_tokens(comment)))
+        db.executemany("INSERT INTO text VALUES (?, ?, ?, ?)", texts)
+        db.executemany("INSERT INTO names(rowid, tokens) VALUES (?, ?)", names)
+        db.executemany("INSERT INTO comments(rowid, tokens) VALUES (?, ?)", comments)
         kinds.update(row[0] for row in block)
-        db.executemany(
-            "INSERT INTO text VALUES (?, ?, ?, ?)",
-            [(number, row[6], row[5], row[7]) for number, row in numbered],
-        )
-        db.executemany(
-            "INSERT INTO names(rowid, tokens) VALUES (?, ?)",
-            [(number, _name_tokens(row[5], row[7])) for number, row in numbered],
-        )
-        db.executemany(
-            "INSERT INTO comments(rowid, tokens) VALUES (?, ?)",
-            [(number, _comment_tokens(row[8])) for number, row in numbered if row[8]],
-        )
+        written += len(block)
     return [kinds[0], kinds[0] + kinds[1], written]
 
 
