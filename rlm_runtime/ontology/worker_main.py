@@ -8,6 +8,7 @@ total)``, ``("open", prefixes)`` or ``("failed", error, text)``; then ``(number,
 
 from __future__ import annotations
 
+import importlib
 import os
 import sqlite3
 import sys
@@ -112,6 +113,8 @@ class _Worker:
             self._send(pack(("failed", OntologyError.__name__, text)))
             return
         allow_memory(opening.memory_limit)
+        # The first search may build an index, and by then no file can be opened.
+        importlib.import_module("rlm_runtime.ontology.label_build")
         open_nothing_more()
         for _ in range(MOST_AT_ONCE):
             self._ready.put(ontology)
