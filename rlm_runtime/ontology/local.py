@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
+
+from pyoxigraph import Store
 
 from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.describing import describe_entity, node, occurs
@@ -13,9 +15,6 @@ from rlm_runtime.ontology.protocol import Description, EntityKind, Match
 from rlm_runtime.ontology.query_run import run_query
 from rlm_runtime.ontology.search import LabelIndex
 from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
-
-if TYPE_CHECKING:
-    from pyoxigraph import Store
 
 __all__ = ["LocalOntology"]
 
@@ -41,9 +40,9 @@ class LocalOntology:
         self._known = {**usual, **self.prefixes}
         self._loaded = loaded
         self._store = loaded.store
-        # Once the process is confined, it can open no file.
         labels = loaded.labels
         self._index = LabelIndex.open(labels, prefixes=self._known) if labels else None
+        _rehearse(self._index or LabelIndex.build(Store()))
         self._index_lock = threading.Lock()
 
     def run(self, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
@@ -77,6 +76,15 @@ class LocalOntology:
             if self._index is None:
                 self._index = LabelIndex.build(self._store, prefixes=self._known)
             return self._index
+
+
+def _rehearse(index: LabelIndex) -> None:
+    """Use once what imports modules at its first use.
+
+    A worker that answers can open no file, not even that of a module.
+    """
+    index.search("Ein Wört")
+    node("http://e/not legal")
 
 
 def _is_text(iri: str) -> bool:
