@@ -134,5 +134,5 @@ def test_a_traceback_is_shown_to_those_who_ask_for_it() -> None:
         cwd=ROOT,
         env={"RLM_RUNTIME_DEBUG": "1"},
     )
-    assert ran.returncode == 1
+    assert ran.returncode == 2
     assert "Traceback" in ran.stderr
