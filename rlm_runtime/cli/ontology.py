@@ -15,6 +15,7 @@ from rlm_runtime.cli.ontology_cache import cache
 from rlm_runtime.cli.output import Page, one_line, print_csv, print_json
 from rlm_runtime.cli.words import time_words
 from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.ontology.schema import Expression
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.protocol import Description, Ontology, Rows, Term
@@ -187,7 +188,15 @@ def _description_json(found: Description) -> dict[str, Any]:
     def terms(values: tuple[Term, ...]) -> list[dict[str, Any]]:
         return [term._asdict() | {"plain": term.plain} for term in values]
 
+    axioms = {
+        name: [one._asdict() if isinstance(one, Expression) else one for one in values]
+        for name, values in found.axioms.__dict__.items()
+        if name != "truncated"
+    }
+    counts = {"instances": found.instances, "instances_below": found.instances_below}
     return found.__dict__ | {
+        "axioms": axioms | {"truncated": found.axioms.truncated},
+        **{name: count and count._asdict() for name, count in counts.items()},
         "labels": terms(found.labels),
         "comments": terms(found.comments),
         "outgoing": {iri: terms(values) for iri, values in found.outgoing.items()},
@@ -202,6 +211,7 @@ def _print_description(page: Page, opened: Ontology, found: Description) -> None
         page.line(_term_text(opened, label), style="cyan")
     for comment in found.comments:
         page.line(one_line(comment.value), indent=2)
+    _print_axioms(page, found)
     for title, statements, count in (
         ("statements", found.outgoing, found.outgoing_count),
         ("used by", found.incoming, found.incoming_count),
@@ -215,6 +225,29 @@ def _print_description(page: Page, opened: Ontology, found: Description) -> None
         for predicate, values in statements.items():
             texts = [one_line(_term_text(opened, value), _TEXT) for value in values]
             page.line((opened.compact(predicate), "magenta"), "  ", ", ".join(texts), indent=2)
+
+
+def _print_axioms(page: Page, found: Description) -> None:
+    """Print what the schema says, and how many instances there are."""
+    lines = {
+        name: ", ".join(_axiom_text(one) for one in values)
+        for name, values in found.axioms.__dict__.items()
+        if name != "truncated" and values
+    }
+    if found.instances is not None:
+        below = found.instances_below
+        more = f", with subclasses {below}" if below not in (None, found.instances) else ""
+        lines["instances"] = f"{found.instances}{more}"
+    if not lines:
+        return
+    page.blank()
+    page.line(("schema", "bold"), ("  (cut)" if found.axioms.truncated else "", "dim"))
+    for name, text in lines.items():
+        page.line((name, "magenta"), "  ", one_line(text, 3 * _TEXT), indent=2)
+
+
+def _axiom_text(one: Expression | str) -> str:
+    return one.text if isinstance(one, Expression) else one
 
 
 @ontology.command()

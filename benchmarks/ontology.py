@@ -1,0 +1,275 @@
+"""What asking an ontology costs: loading, opening again, exploring and searching.
+
+Beside rdflib and bare pyoxigraph, in one run, on schema.org (npm), Brick (PyPI) and a generated
+university graph. Questions go through the tools, the worker process included. Run with
+``make bench``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+import pyoxigraph as ox  # noqa: E402
+import rdflib  # noqa: E402
+
+from benchmarks.lubm import write_lubm  # noqa: E402
+from benchmarks.search_labels import SIZES, measure, table  # noqa: E402
+from rlm_runtime import open_ontology  # noqa: E402
+from rlm_runtime.ontology import Ontology  # noqa: E402
+from rlm_runtime.tools import make_ontology_tools  # noqa: E402
+from tests.support.vocabularies import fetch_vocabulary  # noqa: E402
+
+BRICK = ("brickschema==0.8.0", "brickschema/ontologies/1.4/Brick.ttl")
+LIMIT = 100
+PREFIXES = {
+    "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "skos": "http://www.w3.org/2004/02/skos/core#",
+}
+# What somebody asks who sees a vocabulary for the first time; TOP and ONE are a class with many
+# subclasses and one with many statements, TEXT is a word of many labels.
+QUERIES = {
+    "triples": "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }",
+    "types": "SELECT ?t (COUNT(?s) AS ?n) { ?s a ?t } GROUP BY ?t ORDER BY DESC(?n)",
+    "predicates": "SELECT ?p (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?p ORDER BY DESC(?n)",
+    "classes": "SELECT ?c ?l { ?c rdfs:subClassOf ?d ; rdfs:label ?l } ORDER BY ?c",
+    "subclasses": "SELECT ?c { ?c rdfs:subClassOf TOP }",
+    "all subclasses": "SELECT (COUNT(DISTINCT ?c) AS ?n) { ?c rdfs:subClassOf+ TOP }",
+    "superclasses": "SELECT ?c { ONE rdfs:subClassOf+ ?c }",
+    "roots": "SELECT DISTINCT ?d { ?c rdfs:subClassOf ?d FILTER NOT EXISTS "
+    "{ ?d rdfs:subClassOf ?e } }",
+    "leaves": "SELECT (COUNT(DISTINCT ?c) AS ?n) { ?c rdfs:subClassOf ?d FILTER NOT EXISTS "
+    "{ ?e rdfs:subClassOf ?c } }",
+    "siblings": "SELECT DISTINCT ?s { ONE rdfs:subClassOf ?d . ?s rdfs:subClassOf ?d }",
+    "fan-out": "SELECT ?d (COUNT(?c) AS ?n) { ?c rdfs:subClassOf ?d } GROUP BY ?d "
+    "HAVING (COUNT(?c) > 3) ORDER BY DESC(?n)",
+    "about": "SELECT ?p ?o { ONE ?p ?o }",
+    "used by": "SELECT ?s ?p { ?s ?p TOP }",
+    "two steps": "SELECT DISTINCT ?b { ONE ?p ?a . ?a ?q ?b FILTER(isIRI(?b)) }",
+    "words": 'SELECT ?s ?l { ?s rdfs:label ?l FILTER(CONTAINS(LCASE(STR(?l)), "TEXT")) }',
+    "languages": "SELECT ?g (COUNT(*) AS ?n) { ?s rdfs:label ?l BIND(LANG(?l) AS ?g) } GROUP BY ?g",
+    "unlabelled": "SELECT (COUNT(DISTINCT ?s) AS ?n) { ?s ?p ?o FILTER(isIRI(?s)) "
+    "OPTIONAL { ?s rdfs:label ?l } FILTER(!BOUND(?l)) }",
+}
+
+
+def brick(folder: Path) -> Path:
+    """Fetch Brick from its package."""
+    package, member = BRICK
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
+    subprocess.run([*command, "--dest", str(folder), package], check=True)
+    (wheel,) = folder.glob("brickschema-*.whl")
+    path = folder / "Brick.ttl"
+    path.write_bytes(zipfile.ZipFile(io.BytesIO(wheel.read_bytes())).read(member))
+    return path
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Give the seconds that something takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def median(work: Callable[[], Any], rounds: int) -> float:
+    """Give the median seconds of some rounds."""
+    return statistics.median(timed(work) for _ in range(rounds))
+
+
+def queries_for(store: ox.Store) -> dict[str, str]:
+    """Fill in what the queries are about: the class with most subclasses, and one below it."""
+
+    def first(query: str) -> str:
+        return str(next(iter(store.query(query, prefixes=PREFIXES)))[0])
+
+    top = first(
+        "SELECT ?d { ?c rdfs:subClassOf ?d FILTER(isIRI(?d)) } "
+        "GROUP BY ?d ORDER BY DESC(COUNT(?c)) ?d"
+    )
+    one = first(
+        f"SELECT ?c {{ ?c rdfs:subClassOf {top} ; ?p ?o FILTER(isIRI(?c)) }} "
+        "GROUP BY ?c ORDER BY DESC(COUNT(?o)) ?c"
+    )
+    word = first(f"SELECT ?l {{ {one} rdfs:label ?l }}").strip('"').split('"')[0].split()[0]
+    filled = {"TOP": top, "ONE": one, "TEXT": word.lower()}
+    queries = {}
+    for name, query in QUERIES.items():
+        for mark, value in filled.items():
+            query = query.replace(mark, value)
+        queries[name] = query
+    return queries
+
+
+def load(path: Path, rounds: int) -> None:
+    """Print what loading a file takes, in each way."""
+    tiny = path.parent / "tiny.ttl"
+    tiny.write_text("<http://e/a> <http://e/b> <http://e/c> .")
+    formats = {".ttl": ox.RdfFormat.TURTLE, ".nq": ox.RdfFormat.N_QUADS}
+
+    def bare() -> None:
+        base = path.as_uri()
+        store = ox.Store()
+        store.bulk_load(path=str(path), format=formats[path.suffix], base_iri=base, lenient=True)
+
+    def hosted(file: Path) -> Callable[[], None]:
+        # Each time another file, or the worker that has it would be shared.
+        def work() -> None:
+            open_ontology(copies.pop()).close()
+
+        copies = []
+        for number in range(rounds):
+            copy = path.parent / f"copy-{number}-{file.name}"
+            copy.write_bytes(file.read_bytes())
+            copies.append(copy)
+        return work
+
+    plain, start = median(bare, rounds), median(hosted(tiny), rounds)
+    ours = median(hosted(path), rounds)
+    slow = timed(lambda: rdflib.Dataset(default_union=True).parse(path))
+    print(
+        f"{path.name:12} pyoxigraph {plain * 1e3:7.0f} ms   ours {ours * 1e3:7.0f} ms, of which "
+        f"{start * 1e3:.0f} ms start of the worker: {(ours - start) / plain:.2f} x without it   "
+        f"rdflib {slow * 1e3:7.0f} ms"
+    )
+
+
+def explore(path: Path, rounds: int) -> None:
+    """Print what exploring takes through the tools, bare and with rdflib."""
+    syntax = ox.RdfFormat.TURTLE if path.suffix == ".ttl" else ox.RdfFormat.N_QUADS
+    store = ox.Store()
+    for quad in ox.parse(path=str(path), format=syntax, base_iri=path.as_uri(), lenient=True):
+        store.add(ox.Quad(quad.subject, quad.predicate, quad.object))
+    queries = queries_for(store)
+    flat = path.parent / f"{path.stem}-flat.nt"
+    store.dump(path=str(flat), format=ox.RdfFormat.N_TRIPLES, from_graph=ox.DefaultGraph())
+    graph = rdflib.Graph().parse(flat, format="nt")
+    with open_ontology(flat) as opened:
+        select = make_ontology_tools(opened)["sparql_select"]
+        print(f"\n{path.stem}: {len(store):,} triples; ms, medians of {rounds}")
+        print(f"{'':16}{'rdflib':>10}{'bare':>10}{'tools':>10}{'x rdflib':>10}")
+        gains = []
+        for name, query in queries.items():
+            theirs = median(
+                lambda q=query: [row for row, _ in zip(graph.query(q), range(LIMIT), strict=False)],
+                max(1, rounds // 5),
+            )
+            bare = median(
+                lambda q=query: [
+                    row
+                    for row, _ in zip(store.query(q, prefixes=PREFIXES), range(LIMIT), strict=False)
+                ],
+                rounds,
+            )
+            ours = median(lambda q=query: select(q, LIMIT), rounds)
+            gains.append(theirs / ours)
+            times = "".join(f"{seconds * 1e3:10.2f}" for seconds in (theirs, bare, ours))
+            print(f"{name:16}{times}{gains[-1]:9.0f}x")
+    mean = math.exp(statistics.mean(map(math.log, gains)))
+    print(f"{'geometric mean':46}{mean:9.0f}x")
+
+
+def large(folder: Path, triples: int) -> None:
+    """Print what a large graph takes to build and to open again."""
+    path = folder / f"lubm-{triples}.nt"
+    write_lubm(path, triples)
+    tiny = folder / "tiny.ttl"
+    tiny.write_text("<http://e/a> <http://e/b> <http://e/c> .")
+    bare = timed(
+        lambda: ox.Store(str(folder / "bare")).bulk_load(
+            path=str(path), format=ox.RdfFormat.N_TRIPLES
+        )
+    )
+    built = in_a_process(path)
+    start = statistics.median(in_a_process(tiny) for _ in range(5))
+    again = statistics.median(in_a_process(path) for _ in range(5))
+    print(
+        f"{triples:,} triples: bare pyoxigraph on disk {bare:.1f} s; ours, with its label index, "
+        f"{built:.1f} s; opened again {again * 1e3:.0f} ms, of which {start * 1e3:.0f} ms start "
+        f"of the worker: {(again - start) * 1e3:.0f} ms"
+    )
+    with open_ontology(path) as opened:
+        rush(opened)
+
+
+def in_a_process(path: Path) -> float:
+    """Give the seconds to open a source in a process of its own, which shares no worker."""
+    code = (
+        "import sys, time\n"
+        "from rlm_runtime.ontology import open_ontology\n"
+        "began = time.perf_counter()\n"
+        "with open_ontology(sys.argv[1]):\n"
+        "    print(time.perf_counter() - began)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def rush(opened: Ontology) -> None:
+    """Print how a query that cannot end is ended, and when the next one is answered."""
+
+    def endless() -> None:
+        try:
+            opened.select("SELECT (COUNT(*) AS ?n) { ?a ?b ?c . ?d ?e ?f }", timeout=2)
+        except TimeoutError:
+            raise
+        except Exception as error:
+            print(f"  a cross product, timeout 2 s: {type(error).__name__}", end=" ")
+
+    waited = timed(endless)
+    following = timed(lambda: opened.select("ASK { ?s ?p ?o }"))
+    print(f"after {waited:.2f} s; the next query took {following * 1e3:.0f} ms")
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--triples", type=int, nargs="*", default=[1_000_000, 5_000_000])
+    parser.add_argument("--labels", type=int, default=SIZES[-1])
+    options = parser.parse_args()
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, "
+        f"pyoxigraph {ox.__version__}, rdflib {rdflib.__version__}\n"
+    )
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ["RLM_RUNTIME_HOME"] = str(folder / "home")
+        schema = folder / "schema.nq"
+        schema.write_bytes(fetch_vocabulary("schema").read_bytes())
+        sources = [schema, brick(folder)]
+        for source in sources:
+            load(source, options.rounds)
+        for source in sources:
+            explore(source, options.rounds)
+        print()
+        for triples in options.triples:
+            large(folder, triples)
+        print("\nsearch, ms")
+        print(table([measure(size, folder) for size in SIZES if size <= options.labels]))
+
+
+if __name__ == "__main__":
+    main()
