@@ -63,7 +63,7 @@ def host_path(
         imports={iri: os.path.join(folder, file) for iri, file in source.imports.items()},
         usual=dict(USUAL_PREFIXES),
         memory_limit=memory,
-        load_limit=memory + _UNPACKED * size,
+        load_limit=_load_limit(memory, size),
     )
 
     def unchanged() -> bool:
@@ -92,7 +92,7 @@ def host_graph(graph: Graph, *, name: str | None, memory_limit: int | None) -> H
         prefixes=prefixes,
         usual=dict(USUAL_PREFIXES),
         memory_limit=memory,
-        load_limit=memory + _UNPACKED * len(statements),
+        load_limit=_load_limit(memory, len(statements)),
     )
     told = repr((hashlib.sha256(statements).hexdigest(), *prefixes.items()))
     shared = _shared(told, opening, lambda: True)
@@ -101,6 +101,11 @@ def host_graph(graph: Graph, *, name: str | None, memory_limit: int | None) -> H
 
 def _shared(content: str, opening: Opening, unchanged: Callable[[], bool]) -> SharedWorker:
     return hold((content, opening.memory_limit), lambda: SharedWorker(opening, unchanged))
+
+
+def _load_limit(memory: int, size: int) -> int:
+    # Writing a store takes a gigabyte, however little its queries may use.
+    return max(memory, _DEFAULT_MEMORY) + _UNPACKED * size
 
 
 def _memory(given: int | None) -> int:

@@ -207,7 +207,9 @@ class Worker:
                 with self._writing:
                     self._requests.close()
             said.seek(max(0, said.seek(0, os.SEEK_END) - _MAX_SAID))
-            why = _why(process.returncode, said.read(), self._opening.memory_limit)
+            opening = self._opening
+            allowed = opening.load_limit if self.loading else opening.memory_limit
+            why = _why(process.returncode, said.read(), allowed)
             self._end(why, by_chance=process.returncode in (-9, TRY_AGAIN))
 
     def _take_messages(self, stream: IO[bytes]) -> None:
@@ -290,12 +292,12 @@ def _error(name: str, text: str) -> Exception:
     return SyntaxError(text) if name == SyntaxError.__name__ else getattr(errors, name)(text)
 
 
-def _why(code: int, said: bytes, memory_limit: int) -> str:
+def _why(code: int, said: bytes, allowed: int) -> str:
     """Say what a process died of, from its exit code and its last words."""
     words = said.decode(errors="replace").strip()
     last = words.splitlines()[-1][:300] if words else ""
     if "memory allocation of" in words or "MemoryError" in words:
-        return f"more memory was needed than the {memory_limit / 2**30:.3g} GiB that are allowed"
+        return f"more memory was needed than the {allowed / 2**30:.3g} GiB that are allowed"
     if code == -9:
         return "the process was killed from outside, perhaps by the system for want of memory"
     if code == TRY_AGAIN:
