@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ import pytest
 pytest_plugins = ["tests.support.mlflow_server", "tests.support.vocabularies"]
 
 os.environ["RLM_RUNTIME_RAISE"] = "1"
+# A shell has what it starts in the background ignore Ctrl-C, and children inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 # Set by pytest-xdist, it would have the command line wrap what it prints into a pipe.
 os.environ.pop("COLUMNS", None)
 # A LiteLLM that looks up prices, or an MLflow that sends usage data, would reach for the network.
