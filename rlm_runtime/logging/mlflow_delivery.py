@@ -142,6 +142,9 @@ class Delivery:
         with contained() as artifacts:
             upload(client, run_id, files_of(events, end))
         with contained() as trace:
+            if run.data.tags.get(ERROR_TAGS[0]) == UNFINISHED:
+                # The whole of a trace may lack steps that its beginning had.
+                _forget_trace(self.destination.tracking_uri, self._experiment_id, events)
             _write_trace(self.destination.tracking_uri, self._experiment_id, run_id, events)
             self.trace_id = trace_id_of(events[0]["run_id"])
         with contained() as ended:
@@ -198,6 +201,13 @@ def _raise_first(*outcomes: Outcome) -> None:
         raise errors[0]
 
 
+def _forget_trace(tracking_uri: str, experiment_id: str, events: Sequence[Event]) -> None:
+    from mlflow.tracing.client import TracingClient
+
+    trace_id = trace_id_of(events[0]["run_id"])
+    TracingClient(tracking_uri).delete_traces(experiment_id, trace_ids=[trace_id])
+
+
 def _write_trace(
     tracking_uri: str, experiment_id: str, run_id: str, events: Sequence[Event]
 ) -> None:
@@ -210,7 +220,7 @@ def _write_trace(
     info = build_trace_info(events, experiment_id=experiment_id, mlflow_run_id=run_id)
     if keeps_files(tracking_uri):
         # These write a trace once only.
-        client.delete_traces(experiment_id, trace_ids=[info.trace_id])
+        _forget_trace(tracking_uri, experiment_id, events)
     # The record first: the other way round costs the store half as much again.
     info = client.start_trace(info)
     try:

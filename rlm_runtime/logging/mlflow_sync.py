@@ -25,7 +25,7 @@ __all__ = ["OnProgress", "Synced", "deliver", "deliver_backlog", "need_mlflow", 
 
 OnProgress = Callable[["Synced", int, int], None]
 
-# One thread of a process at a time looks through the spool for old runs, each of them once.
+# One thread of a process at a time looks through the spool; what it cannot deliver it tries once.
 _looking = threading.Lock()
 _tried: set[Path] = set()
 
@@ -115,8 +115,8 @@ def sync(
 def deliver_backlog(destination: Destination, stop: threading.Event | None = None) -> None:
     """Deliver what older runs left in the spool for the store that this destination names.
 
-    For a run's own worker, while it has nothing else to do: raises nothing, tries each run once
-    in a process, and ends when a delivery fails or ``stop`` is set.
+    For a run's own worker, while it has nothing else to do: raises nothing, leaves alone what
+    this process could not deliver before, and ends when the store is away or ``stop`` is set.
 
     Args:
         destination: Names the store, with its login.
@@ -146,13 +146,16 @@ def _deliver_old(run: SpooledRun, tracking_uri: str) -> bool:
         if known.ok and meant != without_login(tracking_uri):
             return True
         found = _read(run, tracking_uri)
-        failed = bool(found.events) and _settle(found).state == "failed"
-    with contained() as there:
-        check(tracking_uri)
-    if there.ok:
-        # If the store is there and does not want it, asking again does not help.
+        state = _settle(found).state if found.events else found.result.state
+    if state == "failed":
+        with contained() as there:
+            check(tracking_uri)
+        if not there.ok:
+            return False
+    if state in ("failed", "unreadable"):
+        # The store is there and does not want it, or it cannot be read: trying again does not help.
         _tried.add(run.path)
-    return there.ok or not failed
+    return True
 
 
 @dataclass(frozen=True)
