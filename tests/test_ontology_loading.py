@@ -241,6 +241,25 @@ def test_named_graphs_are_seen_together_and_apart(tmp_path: Path) -> None:
         assert ontology.describe("e:g").outgoing_count == 0
 
 
+def test_the_only_graph_is_read_without_its_name_too(tmp_path: Path) -> None:
+    path = tmp_path / "data.nq"
+    path.write_text('<e:a> <e:p> "one two" <e:g> .\n<e:a> <e:q> <e:b> <e:g> .\n')
+    with open_ontology(path) as ontology:
+
+        def count(query: str) -> int:
+            return len(ontology.select(query).rows)
+
+        assert count("SELECT * { ?s ?p ?v }") == 2
+        assert count("SELECT * { GRAPH <e:g> { ?s ?p ?v } }") == 2
+        assert count("SELECT * FROM <e:g> { ?s ?p ?v }") == 2
+        assert count("SELECT * FROM NAMED <e:g> { ?s ?p ?v }") == 0
+        assert count("CONSTRUCT WHERE { ?s ?p ?v }") == 2
+        assert count("DESCRIBE <e:a>") == 2
+        assert ontology.describe("<e:a>").outgoing_count == 2
+        assert ontology.describe("<e:b>").incoming_count == 1
+        assert [match.iri for match in ontology.search("a")] == ["e:a"]
+
+
 def test_large_literals_are_data(tmp_path: Path) -> None:
     path = tmp_path / "large.ttl"
     path.write_text(f'<http://e/a> <http://e/p> "{"x" * 10_000_000}" .')

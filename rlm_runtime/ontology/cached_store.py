@@ -23,6 +23,7 @@ from rlm_runtime.ontology.cache import (
 from rlm_runtime.ontology.filling import Loaded, OnProgress, load_source
 from rlm_runtime.ontology.search import LabelIndex
 from rlm_runtime.ontology.sources import Source
+from rlm_runtime.ontology.whole_graph import whole_graph
 
 if TYPE_CHECKING:
     from pyoxigraph import Store
@@ -169,7 +170,8 @@ def _fill(folder: Path, source: Source, on_progress: OnProgress | None) -> dict[
 
 
 def _count(store: Store) -> int:
-    (solution,) = store.query("SELECT (COUNT(*) AS ?n) { ?s ?p ?o }")  # pyright: ignore
+    query = "SELECT (COUNT(*) AS ?n) { ?s ?p ?o }"
+    (solution,) = store.query(query, default_graph=whole_graph(store))  # pyright: ignore
     return int(solution["n"].value)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rlm_runtime.ontology.protocol import Description, EntityKind, Term
-from rlm_runtime.ontology.query_run import to_term
+from rlm_runtime.ontology.query_run import GraphName, to_term
 from rlm_runtime.ontology.vocabulary import (
     COMMENT_PREDICATES,
     DOMAINS,
@@ -73,22 +73,23 @@ def occurs(store: Store, iri: str) -> bool:
     )
 
 
-def describe_entity(store: Store, iri: str, kind: EntityKind | None, limit: int) -> Description:
+def describe_entity(
+    store: Store, whole: GraphName, iri: str, kind: EntityKind | None, limit: int
+) -> Description:
     """Describe an entity that occurs.
 
     Args:
-        store: Its default graph holds every statement once.
+        store: Where it occurs.
+        whole: The graph that holds every statement once.
         iri: In full.
         kind: What it is.
         limit: The most statements to give in each direction.
     """
-    from pyoxigraph import DefaultGraph
-
     term = node(iri)
     labels: list[tuple[int, Term]] = []
     comments: list[tuple[int, Term]] = []
     outgoing, incoming = _Statements(limit), _Statements(limit)
-    for quad in store.quads_for_pattern(term, None, None, DefaultGraph()):
+    for quad in store.quads_for_pattern(term, None, None, whole):
         predicate, value = quad.predicate.value, to_term(quad.object)
         if predicate in NAME_PREDICATES and value.kind == "literal":
             labels.append((NAME_PREDICATES.index(predicate), value))
@@ -96,7 +97,7 @@ def describe_entity(store: Store, iri: str, kind: EntityKind | None, limit: int)
             comments.append((COMMENT_PREDICATES.index(predicate), value))
         else:
             outgoing.add(predicate, value)
-    for quad in store.quads_for_pattern(None, None, term, DefaultGraph()):
+    for quad in store.quads_for_pattern(None, None, term, whole):
         incoming.add(quad.predicate.value, to_term(quad.subject))
     return Description(
         iri,

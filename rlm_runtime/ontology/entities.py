@@ -18,6 +18,7 @@ from rlm_runtime.ontology.vocabulary import (
     RDF,
     RDFS,
 )
+from rlm_runtime.ontology.whole_graph import whole_graph
 
 if TYPE_CHECKING:
     import pyoxigraph
@@ -116,7 +117,7 @@ def collect_entities(
     folder: Path | None = None,
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[Entity]:
-    """Read every statement of the default graph, which holds those of all graphs once.
+    """Read every statement of a store whose named graphs are merged.
 
     The terms of RDF, RDFS, OWL and XSD are left out unless the data describe them.
 
@@ -155,10 +156,10 @@ def _merged(rows: Iterator[_Row]) -> Iterator[_Row]:
 def _read(
     store: pyoxigraph.Store, rows: SortedRows, on_progress: Callable[[int], None] | None
 ) -> None:
-    from pyoxigraph import DefaultGraph, Literal, NamedNode
+    from pyoxigraph import Literal, NamedNode
 
     parts, kept = _Parts(), 0
-    quads = store.quads_for_pattern(None, None, None, DefaultGraph())
+    quads = store.quads_for_pattern(None, None, None, whole_graph(store))
     for number, (node, relation, value, _) in enumerate(quads, 1):
         predicate = relation.value
         part = parts[predicate]

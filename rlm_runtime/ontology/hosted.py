@@ -103,7 +103,7 @@ class HostedOntology:
         self._check_open()
         checked = check_query(query, self._prefixes, lambda iri: self._ask("has_graph", iri))
         order = checked.variables if checked.selects_all else None
-        asked = EngineQuery(query, checked.prefixes, order, limit)
+        asked = EngineQuery(query, checked.prefixes, order, limit, checked.has_dataset)
         try:
             return _rows(self._shared.ask("run", asked, timeout=timeout), checked.form)
         except SyntaxError as error:

@@ -70,7 +70,7 @@ def wanted_imports(store: Store) -> list[str]:
     """Give the IRIs of what a store's ontologies import and the store does not hold, sorted."""
     from pyoxigraph import QuerySolutions
 
-    solutions = store.query(_WANTED)
+    solutions = store.query(_WANTED, use_default_graph_as_union=True)
     assert isinstance(solutions, QuerySolutions)
     return [solution["iri"].value for solution in solutions]
 

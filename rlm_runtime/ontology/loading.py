@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from rlm_runtime.ontology.cached_store import load_cached
-from rlm_runtime.ontology.filling import Loaded, OnProgress, load_source, merge_named_graphs
+from rlm_runtime.ontology.filling import Loaded, OnProgress, load_source
 from rlm_runtime.ontology.rdf_format import Syntax
 from rlm_runtime.ontology.sources import find_source
 
-__all__ = ["IN_MEMORY_BYTES", "Loaded", "OnProgress", "load_path", "merge_named_graphs"]
+__all__ = ["IN_MEMORY_BYTES", "Loaded", "OnProgress", "load_path"]
 
 IN_MEMORY_BYTES = 8 * 2**20
 """What is larger, unzipped, goes to disk; Turtle of this size needs half a second in memory."""

@@ -14,6 +14,7 @@ from rlm_runtime.ontology.loading import Loaded
 from rlm_runtime.ontology.protocol import Description, EntityKind, Match
 from rlm_runtime.ontology.query_run import run_query
 from rlm_runtime.ontology.search import LabelIndex
+from rlm_runtime.ontology.whole_graph import whole_graph
 from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 
 __all__ = ["LocalOntology"]
@@ -40,6 +41,7 @@ class LocalOntology:
         self._known = {**usual, **self.prefixes}
         self._loaded = loaded
         self._store = loaded.store
+        self._whole = whole_graph(loaded.store)
         labels = loaded.labels
         self._index = LabelIndex.open(labels, prefixes=self._known) if labels else None
         _rehearse(self._index or LabelIndex.build(Store()))
@@ -47,7 +49,7 @@ class LocalOntology:
 
     def run(self, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
         """Run a query; see ``run_query``."""
-        return run_query(self._store, query, stopped)
+        return run_query(self._store, self._whole, query, stopped)
 
     def search(self, text: str, limit: int, kind: EntityKind | Literal["any"]) -> list[Match]:
         """Find entities by label, synonym or local name, best first."""
@@ -57,7 +59,7 @@ class LocalOntology:
         """Say what is known of an entity, by its IRI in full; None when it does not occur."""
         if not self.contains(iri):
             return None
-        return describe_entity(self._store, iri, self._labels().kind(iri), limit)
+        return describe_entity(self._store, self._whole, iri, self._labels().kind(iri), limit)
 
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""
@@ -98,10 +100,11 @@ def _is_text(iri: str) -> bool:
 
 def _uses_old_schema_org(store: Store) -> bool:
     """Say whether the first statements name schema.org with http, and none of them with https."""
+    whole = whole_graph(store)
 
     def names(namespace: str) -> bool:
         tests = " || ".join(f'STRSTARTS(STR({part}), "{namespace}")' for part in ("?s", "?p", "?o"))
         sample = f"{{ SELECT * WHERE {{ ?s ?p ?o }} LIMIT {_SAMPLE} }}"
-        return bool(store.query(f"ASK {{ {sample} FILTER({tests}) }}"))
+        return bool(store.query(f"ASK {{ {sample} FILTER({tests}) }}", default_graph=whole))
 
     return names("http://schema.org/") and not names("https://schema.org/")

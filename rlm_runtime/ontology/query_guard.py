@@ -47,6 +47,7 @@ class CheckedQuery:
         prefixes: The prefixes that it uses and does not declare, with their namespaces.
         variables: Its variables in order of appearance, without ``?``.
         selects_all: Whether it says ``SELECT *``.
+        has_dataset: Whether it says FROM which graphs to read.
     """
 
     text: str
@@ -54,6 +55,7 @@ class CheckedQuery:
     prefixes: Mapping[str, str]
     variables: tuple[str, ...]
     selects_all: bool
+    has_dataset: bool = False
 
 
 def check_query(
@@ -171,6 +173,7 @@ class _Check:
         self.declared: dict[str, str] = {}
         self._start = 0
         self.base: str | None = None
+        self._has_dataset = False
 
     def run(self) -> CheckedQuery:
         self._start = at = self._prologue()
@@ -204,7 +207,9 @@ class _Check:
                 f"The query has more than {_MAX_TOKENS} tokens outside lists of VALUES and IN. "
                 "Split it."
             )
-        return CheckedQuery(self.text, form, used, tuple(variables), self._selects_all(at))
+        return CheckedQuery(
+            self.text, form, used, tuple(variables), self._selects_all(at), self._has_dataset
+        )
 
     def _selects_all(self, at: int) -> bool:
         head = [token.text.upper() for token in self.tokens[at : at + 3]]
@@ -302,6 +307,7 @@ class _Check:
 
     def _dataset(self, i: int) -> None:
         """Check the graph after FROM or FROM NAMED."""
+        self._has_dataset = True
         rest = self.tokens[i + 1 : i + 3]
         if rest and rest[0].text.upper() == "NAMED":
             rest = rest[1:]

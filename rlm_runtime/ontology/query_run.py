@@ -8,6 +8,7 @@ from typing import Any
 
 from pyoxigraph import (
     BlankNode,
+    DefaultGraph,
     Literal,
     NamedNode,
     QueryBoolean,
@@ -21,13 +22,14 @@ from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.vocabulary import XSD
 from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 
-__all__ = ["is_corruption", "run_query", "to_term"]
+__all__ = ["GraphName", "is_corruption", "run_query", "to_term"]
 
 _STATEMENT = ("subject", "predicate", "object")
 # What a cell costs beside its text, in characters.
 _CELL = 32
 _MOST_CHARACTERS = 32_000_000
 _UNBOUND = ("", "", "", "")
+GraphName = NamedNode | BlankNode | DefaultGraph
 _Node = NamedNode | BlankNode | Literal | Triple
 
 
@@ -41,13 +43,16 @@ def is_corruption(error: Exception) -> bool:
     return "Corruption: " in str(error)
 
 
-def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> EngineRows:
+def run_query(
+    store: Store, whole: GraphName, query: EngineQuery, stopped: Callable[[], bool]
+) -> EngineRows:
     """Run a query and give its first rows, within its limit and 32 million characters.
 
     Each cell counts as its text and 32 characters more.
 
     Args:
         store: What is asked.
+        whole: The graph that is read where the query does not say which.
         query: Whatever it is, it is run.
         stopped: Says, between two rows, whether to go on.
 
@@ -59,7 +64,7 @@ def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> 
     """
     began = time.perf_counter()
     try:
-        columns, rows = _evaluated(store, query)
+        columns, rows = _evaluated(store, whole, query)
         taken: list[str] = []
         count = size = 0
         truncated = False
@@ -90,10 +95,11 @@ def run_query(store: Store, query: EngineQuery, stopped: Callable[[], bool]) -> 
 
 
 def _evaluated(
-    store: Store, query: EngineQuery
+    store: Store, whole: GraphName, query: EngineQuery
 ) -> tuple[tuple[str, ...], Iterable[Sequence[_Node | None]]]:
     """Begin a query; give its columns, and its rows as they come."""
-    result: Any = store.query(query.text, prefixes=dict(query.prefixes))
+    graph = None if query.has_dataset else whole
+    result: Any = store.query(query.text, prefixes=dict(query.prefixes), default_graph=graph)
     if isinstance(result, QueryBoolean):
         truth = Literal("true" if result else "false", datatype=NamedNode(XSD + "boolean"))
         return ("ask",), [[truth]]

@@ -23,9 +23,10 @@ import pyoxigraph
 
 from rlm_runtime.errors import OntologyError, QueryError, RlmError
 from rlm_runtime.ontology.cached_store import distrust
-from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path, merge_named_graphs
+from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path
 from rlm_runtime.ontology.local import LocalOntology
 from rlm_runtime.ontology.query_run import is_corruption
+from rlm_runtime.ontology.whole_graph import merge_named_graphs
 from rlm_runtime.ontology.worker_limits import (
     allow_memory,
     be_killed_first,

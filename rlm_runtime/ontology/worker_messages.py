@@ -66,12 +66,14 @@ class EngineQuery(NamedTuple):
         prefixes: Those that it uses and does not declare.
         order: The names that its columns are to be ordered by, if the engine's order is not theirs.
         limit: The most rows.
+        has_dataset: Whether it says itself, by FROM, which graphs to read.
     """
 
     text: str
     prefixes: Mapping[str, str]
     order: tuple[str, ...] | None
     limit: int
+    has_dataset: bool = False
 
 
 class EngineRows(NamedTuple):
