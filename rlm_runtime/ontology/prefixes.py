@@ -87,10 +87,11 @@ class PrefixMap(Mapping[str, str]):
         for prefix, namespace in (*own.items(), *USUAL_PREFIXES.items()):
             if _IS_PREFIX.fullmatch(prefix) and _IS_IRI.fullmatch(namespace):
                 self._namespaces.setdefault(prefix, namespace)
-        first: dict[str, str] = {}
+        self._prefixes: dict[str, str] = {}
         for prefix, namespace in self._namespaces.items():
-            first.setdefault(namespace, prefix)
-        self._longest_first = sorted(first.items(), key=lambda item: -len(item[0]))
+            self._prefixes.setdefault(namespace, prefix)
+        odd = (item for item in self._prefixes.items() if item[0][-1] not in "/#")
+        self._odd = sorted(odd, key=lambda item: -len(item[0]))
 
     def __getitem__(self, prefix: str) -> str:
         return self._namespaces[prefix]
@@ -103,11 +104,14 @@ class PrefixMap(Mapping[str, str]):
 
     def compact(self, iri: str) -> str:
         """Give the prefixed name with the longest namespace that is legal, else ``<iri>``."""
-        for namespace, prefix in self._longest_first:
-            if iri.startswith(namespace):
-                local = iri[len(namespace) :]
-                if _IS_PLAIN_LOCAL.fullmatch(local):
-                    return f"{prefix}:{local}"
+        for namespace, prefix in self._odd:
+            if iri.startswith(namespace) and _IS_PLAIN_LOCAL.fullmatch(iri, len(namespace)):
+                return f"{prefix}:{iri[len(namespace) :]}"
+        # No legal local name holds either, so that no shorter namespace can do.
+        cut = max(iri.rfind("/"), iri.rfind("#")) + 1
+        prefix = self._prefixes.get(iri[:cut])
+        if prefix is not None and _IS_PLAIN_LOCAL.fullmatch(iri, cut):
+            return f"{prefix}:{iri[cut:]}"
         return f"<{iri}>"
 
     def expand(self, name: str) -> str:
