@@ -158,7 +158,7 @@ def explore(path: Path, rounds: int) -> None:
         store.add(ox.Quad(quad.subject, quad.predicate, quad.object))
     queries = queries_for(store)
     flat = path.parent / f"{path.stem}-flat.nt"
-    store.dump(path=str(flat), format=ox.RdfFormat.N_TRIPLES, from_graph=ox.DefaultGraph())
+    store.dump(str(flat), format=ox.RdfFormat.N_TRIPLES, from_graph=ox.DefaultGraph())
     graph = rdflib.Graph().parse(flat, format="nt")
     with open_ontology(flat) as opened:
         select = make_ontology_tools(opened)["sparql_select"]
