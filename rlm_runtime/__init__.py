@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         BudgetExceeded,
         ConfigurationError,
         LogFormatError,
+        MemoryStoreError,
         OntologyError,
         QueryError,
         QueryRejected,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rlm_runtime.logging.mlflow_import import import_logs
     from rlm_runtime.logging.mlflow_sync import sync
     from rlm_runtime.logging.observe import observe
+    from rlm_runtime.memory import SQLiteMemoryBackend
     from rlm_runtime.ontology import open_ontology
     from rlm_runtime.redaction import redact_secrets
     from rlm_runtime.types import RunResult
@@ -42,6 +44,7 @@ _HOMES = {
         "BudgetExceeded",
         "ConfigurationError",
         "LogFormatError",
+        "MemoryStoreError",
         "OntologyError",
         "QueryError",
         "QueryRejected",
@@ -53,6 +56,7 @@ _HOMES = {
     "rlm_runtime.logging.mlflow_import": ("import_logs",),
     "rlm_runtime.logging.mlflow_sync": ("sync",),
     "rlm_runtime.logging.observe": ("observe",),
+    "rlm_runtime.memory": ("SQLiteMemoryBackend",),
     "rlm_runtime.ontology": ("open_ontology",),
     "rlm_runtime.redaction": ("redact_secrets",),
     "rlm_runtime.types": ("RunResult",),
@@ -64,6 +68,7 @@ __all__ = [
     "ConfigurationError",
     "DSPyRLMResult",
     "LogFormatError",
+    "MemoryStoreError",
     "OfflineLM",
     "OntologyError",
     "OntologyRLM",
@@ -72,6 +77,7 @@ __all__ = [
     "QueryTimeout",
     "RlmError",
     "RunResult",
+    "SQLiteMemoryBackend",
     "SandboxError",
     "TrackingWarning",
     "__version__",

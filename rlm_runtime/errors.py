@@ -6,6 +6,7 @@ __all__ = [
     "BudgetExceeded",
     "ConfigurationError",
     "LogFormatError",
+    "MemoryStoreError",
     "OntologyError",
     "QueryError",
     "QueryRejected",
@@ -72,6 +73,10 @@ class BudgetExceeded(RlmError):
 
 class LogFormatError(RlmError):
     """A trajectory log holds something that is not an event of a known schema version."""
+
+
+class MemoryStoreError(RlmError):
+    """A store of memories cannot be opened, read or written, or a pack of them is broken."""
 
 
 class TrackingWarning(UserWarning):
