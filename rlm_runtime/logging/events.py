@@ -1,7 +1,7 @@
 """The event schema, as data: what every recorded event holds.
 
 Events come in pairs named after DSPy's callbacks (``lm_start``/``lm_end``), or alone
-(``warning``, ``budget``). ``json_schema()`` exports the whole as JSON Schema.
+(``warning``, ``budget``, ``memory_usage``). ``json_schema()`` exports the whole as JSON Schema.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ _TEXT: dict[str, Any] = {"type": "string"}
 _TEXT_OR_NULL: dict[str, Any] = {"type": ["string", "null"]}
 _COUNT: dict[str, Any] = {"type": "integer", "minimum": 0}
 _NUMBER_OR_NULL: dict[str, Any] = {"type": ["number", "null"]}
+_COUNT_OR_NULL: dict[str, Any] = {"type": ["integer", "null"], "minimum": 0}
 _BOOL: dict[str, Any] = {"type": "boolean"}
 _OBJECT: dict[str, Any] = {"type": "object"}
 _ANY: dict[str, Any] = {}
+_MEMORIES: dict[str, Any] = {"type": ["array", "null"], "items": _OBJECT}
 
 _ERROR: dict[str, Any] = {
     "description": "What was raised, or null.",
@@ -111,6 +113,28 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"name": _TEXT, "operation": {"enum": ["format", "parse"]}, "inputs": _OBJECT},
         {"outputs": _ANY},
     ),
+    # Memories being looked for before a run: `memories` are {memory_id, title, kind, content,
+    # score} objects, best first.
+    "memory_retrieval": (
+        {"query": _TEXT, "k": _COUNT, "filters": _OBJECT},
+        {"memories": _MEMORIES},
+    ),
+    # A run being judged after it; `judge` is a model or "rules".
+    "memory_judgment": (
+        {"judge": _TEXT},
+        {
+            "success": {"type": ["boolean", "null"]},
+            "reason": _TEXT_OR_NULL,
+            "confidence": _NUMBER_OR_NULL,
+        },
+    ),
+    # What a run taught being written down, and being kept: as new ones, or merged with what was
+    # there.
+    "memory_extraction": ({"judge": _TEXT}, {"memories": _MEMORIES}),
+    "memory_storage": (
+        {"memories": _COUNT},
+        {"added": _COUNT_OR_NULL, "merged": _COUNT_OR_NULL},
+    ),
     # dspy.Evaluate, and an optimizer's compile.
     "evaluate": ({"name": _TEXT, "inputs": _OBJECT}, {"outputs": _ANY}),
     "compile": ({"name": _TEXT, "inputs": _OBJECT}, {"outputs": _ANY}),
@@ -119,6 +143,8 @@ PAIRS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 
 _SINGLE: dict[str, dict[str, Any]] = {
     "warning": {"category": _TEXT, "message": _TEXT},
+    # The ids of the memories that the model is shown.
+    "memory_usage": {"memories": {"type": "array", "items": _TEXT}},
     "budget": {"kind": _TEXT, "limit": {"type": "number"}, "used": {"type": "number"}},
 }
 

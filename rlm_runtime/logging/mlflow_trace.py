@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from rlm_runtime.logging.events import Event
+from rlm_runtime.logging.events import PAIRS, Event
 from rlm_runtime.logging.mlflow_calls import TRAJECTORY
 from rlm_runtime.logging.mlflow_values import cut, storable
 from rlm_runtime.logging.trace_tree import Node, build_tree, timestamp_ns
@@ -273,6 +273,29 @@ def _shown_compile(step: Node) -> dict[str, Any]:
     return _shown("TASK", step.start["inputs"], (step.end or {}).get("outputs"))
 
 
+def _shown_retrieval(step: Node) -> dict[str, Any]:
+    # MLflow's page shows what a retriever gives as documents of this form.
+    found = (step.end or {}).get("memories") or []
+    documents = [
+        {
+            "page_content": memory.get("content"),
+            "metadata": {key: value for key, value in memory.items() if key != "content"},
+            "id": memory.get("memory_id"),
+        }
+        for memory in found
+    ]
+    inputs = {name: step.start[name] for name in ("query", "k", "filters")}
+    return _shown("RETRIEVER", inputs, documents)
+
+
+def _shown_memory(step: Node) -> dict[str, Any]:
+    """Show the judging, extracting and keeping of memories: all of their own fields."""
+    start, end = PAIRS[step.kind]
+    kind = "EVALUATOR" if step.kind == "memory_judgment" else "MEMORY"
+    inputs = {name: step.start[name] for name in start}
+    return _shown(kind, inputs, {name: (step.end or {}).get(name) for name in end})
+
+
 _SHOWN: dict[str, Callable[[Node], dict[str, Any]]] = {
     "run": _shown_run,
     "iteration": _shown_iteration,
@@ -283,6 +306,8 @@ _SHOWN: dict[str, Callable[[Node], dict[str, Any]]] = {
     "tool": _shown_tool,
     "evaluate": _shown_evaluate,
     "compile": _shown_compile,
+    "memory_retrieval": _shown_retrieval,
+    **dict.fromkeys(("memory_judgment", "memory_extraction", "memory_storage"), _shown_memory),
 }
 
 

@@ -22,7 +22,6 @@ from rlm_runtime.logging.console import ConsoleSink
 from rlm_runtime.logging.jsonl import JsonlSink
 from rlm_runtime.logging.observed_run import ObservedRun
 from rlm_runtime.logging.plain import plain
-from rlm_runtime.logging.recorder import Recorder
 from rlm_runtime.logging.stream import Sink
 from rlm_runtime.redaction import Redaction, redact_secrets
 
@@ -125,10 +124,12 @@ class observe:
         rule = options["redact"]
         redact = Redaction(rule) if rule is not None else None
         mlflow_sink = _open_mlflow_sink(options, redact) if options["enable_mlflow"] else None
-        run = ObservedRun(run_id, options["trajectory_id"] or run_id, sinks, mlflow_sink, redact)
-        recorder = Recorder(
-            run.stream,
-            run.root_id,
+        run = ObservedRun(
+            run_id,
+            options["trajectory_id"] or run_id,
+            sinks,
+            mlflow_sink,
+            redact,
             log_llm_calls=options["log_llm_calls"],
             log_adapters=options["log_adapters"],
         )
@@ -143,8 +144,8 @@ class observe:
         with ExitStack() as stack:
             stack.enter_context(
                 dspy.context(
-                    callbacks=[*callbacks, recorder],
-                    caller_modules=[recorder.history, *(dspy.settings.caller_modules or [])],
+                    callbacks=[*callbacks, run.recorder],
+                    caller_modules=[run.recorder.history, *(dspy.settings.caller_modules or [])],
                     **_history_settings(),
                 )
             )

@@ -10,7 +10,7 @@ from typing import Any
 
 from rlm_runtime.guard import quietly
 from rlm_runtime.logging.plain import plain
-from rlm_runtime.logging.recorder import error_fields
+from rlm_runtime.logging.recorder import Recorder, error_fields
 from rlm_runtime.logging.stream import EventStream, Sink
 from rlm_runtime.logging.tally import Tally
 from rlm_runtime.redaction import Redaction
@@ -27,6 +27,7 @@ class ObservedRun:
         trajectory_id: Groups runs that belong together.
         root_id: Span id of the run itself.
         stream: The run's events; ``stream.emit`` adds one.
+        recorder: Records DSPy's calls, and by ``recorder.span`` what else the run does.
         duration: Seconds from start to end; 0.0 while it goes on.
     """
 
@@ -37,6 +38,9 @@ class ObservedRun:
         sinks: Sequence[Sink],
         mlflow_sink: Any = None,
         redact: Redaction | None = None,
+        *,
+        log_llm_calls: bool = True,
+        log_adapters: bool = False,
     ) -> None:
         self.run_id = run_id
         self.trajectory_id = trajectory_id
@@ -45,6 +49,9 @@ class ObservedRun:
         self._mlflow = mlflow_sink
         also = [mlflow_sink] if mlflow_sink is not None else []
         self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks, *also], redact)
+        self.recorder = Recorder(
+            self.stream, self.root_id, log_llm_calls=log_llm_calls, log_adapters=log_adapters
+        )
         self.duration = 0.0
         self._started = time.perf_counter_ns()
         self._report: dict[str, Any] = {"stop_reason": None, "converged": None}

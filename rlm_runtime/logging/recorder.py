@@ -6,7 +6,9 @@ import inspect
 import threading
 import time
 import traceback
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import dspy
@@ -16,6 +18,7 @@ from dspy.utils.callback import BaseCallback
 from dspy.utils.callback_context import ACTIVE_CALL_ID
 
 from rlm_runtime.guard import quietly, shielded
+from rlm_runtime.logging.events import PAIRS
 from rlm_runtime.logging.lm_calls import LmHistory, call_messages, call_params, call_result
 from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.stream import EventStream
@@ -126,6 +129,35 @@ class Recorder(BaseCallback):
                     role = "main"
                 active = span.parent_id
         return role
+
+    # Parts that are no call of DSPy's
+
+    @contextmanager
+    def span(self, kind: str, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Record a part of the run that is no call of DSPy's, but may make some.
+
+        Args:
+            kind: One of ``PAIRS``.
+            **fields: Those of its start.
+
+        Yields:
+            The fields of its end, for the block to fill in; null otherwise.
+        """
+        call_id = uuid.uuid4().hex
+        ending: dict[str, Any] = dict.fromkeys(PAIRS[kind][1])
+        error = None
+        with shielded(f"record the start of {kind}"):
+            self._start(kind, call_id, None, **fields)
+        token = ACTIVE_CALL_ID.set(call_id)
+        try:
+            yield ending
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            ACTIVE_CALL_ID.reset(token)
+            with shielded(f"record the end of {kind}"):
+                self._end(call_id, error, lambda _: ending)
 
     # Modules
 
