@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import threading
-import time
-import weakref
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from rlm_runtime.errors import MemoryStoreError
 from rlm_runtime.memory import rows
-from rlm_runtime.memory.migrations import migrate
+from rlm_runtime.memory.database import Database
 from rlm_runtime.memory.protocol import (
     Judgment,
     Memory,
@@ -29,9 +24,6 @@ from rlm_runtime.memory.protocol import (
 from rlm_runtime.memory.words import searchable
 
 __all__ = ["SQLiteMemoryBackend"]
-
-_PATIENCE = 30.0
-"""Seconds that a write waits for those of other processes."""
 
 _PAGE = 500
 """Memories that are read at once while all are given."""
@@ -66,18 +58,17 @@ class SQLiteMemoryBackend:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = (
-            str(path) if str(path) == ":memory:" else str(Path(path).expanduser().absolute())
-        )
-        self._lock = threading.RLock()
-        self._closed = False
-        self._db: sqlite3.Connection | None = self._open()
-        _OPEN.add(self)
+        self._database = Database(path)
+
+    @property
+    def path(self) -> str:
+        """The file's absolute path, or ``:memory:``."""
+        return self._database.path
 
     def add_run(self, run: StoredRun) -> bool:
         """Keep a run; False when it was there already, and then nothing changes."""
         row = rows.run_row(run)
-        with self._writing("add a run") as db:
+        with self._database.writing("add a run") as db:
             return _insert(db, "runs", row)
 
     def add_trajectory(self, trajectory: Trajectory) -> bool:
@@ -87,13 +78,13 @@ class SQLiteMemoryBackend:
             MemoryStoreError: Its run is not in the store.
         """
         row = rows.trajectory_row(trajectory)
-        with self._writing("add a trajectory") as db:
+        with self._database.writing("add a trajectory") as db:
             _require_run(db, row["run_id"])
             return _insert(db, "trajectories", row)
 
     def get_trajectory(self, run_id: str) -> Trajectory | None:
         """Give what a run did; by the id of a trajectory, of its latest run that has one."""
-        with self._reading("read a trajectory") as db:
+        with self._database.reading("read a trajectory") as db:
             row = _of_run(db, "trajectories", run_id)
             return None if row is None else rows.trajectory_from_row(row)
 
@@ -106,7 +97,7 @@ class SQLiteMemoryBackend:
             MemoryStoreError: Its run is not in the store.
         """
         row = rows.judgment_row(judgment)
-        with self._writing("add a judgment") as db:
+        with self._database.writing("add a judgment") as db:
             _require_run(db, row["run_id"])
             new = _insert(db, "judgments", row)
             if new:
@@ -115,7 +106,7 @@ class SQLiteMemoryBackend:
 
     def get_judgment(self, run_id: str) -> Judgment | None:
         """Give how a run was judged; by the id of a trajectory, its latest run that was."""
-        with self._reading("read a judgment") as db:
+        with self._database.reading("read a judgment") as db:
             row = _of_run(db, "judgments", run_id)
             return None if row is None else rows.judgment_from_row(row)
 
@@ -126,7 +117,7 @@ class SQLiteMemoryBackend:
         """
         row, tags = rows.memory_row(memory), sorted({rows.text(tag) for tag in memory.tags})
         known = row["memory_id"]
-        with self._writing("add a memory") as db:
+        with self._database.writing("add a memory") as db:
             new = _insert(db, "memory_items", row)
             added = db.executemany(
                 "INSERT OR IGNORE INTO memory_tags (memory_id, tag) VALUES (?, ?)",
@@ -142,11 +133,11 @@ class SQLiteMemoryBackend:
 
     def get_memory(self, memory_id: str) -> Memory | None:
         """Give a memory, retired ones too."""
-        with self._reading("read a memory") as db:
+        with self._database.reading("read a memory") as db:
             return _memory(db, memory_id)
 
     def get_all_memories(self, filters: MemoryFilters | None = None) -> Iterator[Memory]:
-        """Give all memories that pass, the oldest first; those added meanwhile may be among them."""
+        """Give all memories that pass, the oldest first; maybe those added meanwhile."""
         condition, values = rows.passing(filters or MemoryFilters())
         page = (
             f"SELECT {rows.MEMORY_COLUMNS}, memory_items.item FROM memory_items WHERE {condition}"
@@ -155,7 +146,7 @@ class SQLiteMemoryBackend:
         )
         last: tuple[str, int] = ("", 0)
         while True:
-            with self._reading("read the memories") as db:
+            with self._database.reading("read the memories") as db:
                 found = db.execute(page, [*values, *last]).fetchall()
             for row in found:
                 yield rows.memory_from_row(row)
@@ -169,7 +160,7 @@ class SQLiteMemoryBackend:
         """Find the memories that fit a question best, best first, no two nearly the same."""
         from rlm_runtime.memory.retrieval import retrieve
 
-        with self._reading("search the memories") as db:
+        with self._database.reading("search the memories") as db:
             return retrieve(db, task, k, filters or MemoryFilters())
 
     def record_usage(self, run_id: str, retrieved: Sequence[Retrieved]) -> None:
@@ -178,12 +169,12 @@ class SQLiteMemoryBackend:
         The run may be added later. Memories that were deleted meanwhile are passed over.
         """
         run, moment = rows.text(run_id), rows.now()
-        with self._writing("record what a run was given") as db:
+        with self._database.writing("record what a run was given") as db:
             for rank, found in enumerate(retrieved, start=1):
                 known = found.memory.memory_id
                 new = db.execute(
-                    "INSERT OR IGNORE INTO memory_usage (memory_id, run_id, rank, score, created_at)"
-                    " SELECT memory_id, ?, ?, ?, ? FROM memory_items WHERE memory_id = ?",
+                    "INSERT OR IGNORE INTO memory_usage"
+                    " (memory_id, run_id, rank, score, created_at) SELECT memory_id, ?, ?, ?, ? FROM memory_items WHERE memory_id = ?",
                     (run, rank, found.score, moment, known),
                 ).rowcount
                 if new:
@@ -193,7 +184,7 @@ class SQLiteMemoryBackend:
     def get_usage_for_trajectory(self, run_id: str) -> list[MemoryUsage]:
         """Give what a run was given, or all runs of a trajectory, in order of rank."""
         known = rows.text(run_id)
-        with self._reading("read what a run was given") as db:
+        with self._database.reading("read what a run was given") as db:
             found = db.execute(
                 f"SELECT * FROM memory_usage WHERE run_id = ? OR run_id IN ({_RUN_IDS})"
                 " ORDER BY rank, created_at, run_id",
@@ -203,7 +194,7 @@ class SQLiteMemoryBackend:
 
     def get_usage_for_memory(self, memory_id: str) -> list[MemoryUsage]:
         """Give the runs that were given a memory, the oldest first."""
-        with self._reading("read which runs were given a memory") as db:
+        with self._database.reading("read which runs were given a memory") as db:
             found = db.execute(
                 "SELECT * FROM memory_usage WHERE memory_id = ? ORDER BY created_at, run_id",
                 (rows.text(memory_id),),
@@ -218,7 +209,7 @@ class SQLiteMemoryBackend:
         Raises:
             MemoryStoreError: There is no such memory.
         """
-        with self._writing("count for a memory") as db:
+        with self._database.writing("count for a memory") as db:
             known = _require_memory(db, memory_id)
             _count(db, known, accessed=accessed, succeeded=success, failed=failure)
 
@@ -228,7 +219,7 @@ class SQLiteMemoryBackend:
         Raises:
             MemoryStoreError: There is no such memory.
         """
-        with self._writing("retire a memory") as db:
+        with self._database.writing("retire a memory") as db:
             known = _require_memory(db, memory_id)
             db.execute(
                 "UPDATE memory_items SET retired = ? WHERE memory_id = ?", (bool(retired), known)
@@ -236,7 +227,7 @@ class SQLiteMemoryBackend:
 
     def get_stats(self) -> StoreStats:
         """Say how much there is."""
-        with self._reading("count what there is") as db:
+        with self._database.reading("count what there is") as db:
             return StoreStats(
                 runs=_number(db, "SELECT count(*) FROM runs"),
                 trajectories=_number(db, "SELECT count(*) FROM trajectories"),
@@ -252,11 +243,7 @@ class SQLiteMemoryBackend:
 
     def close(self) -> None:
         """Close the store; calling it again does nothing."""
-        with self._lock:
-            self._closed = True
-            if self._db is not None:
-                self._db.close()
-                self._db = None
+        self._database.close()
 
     def __enter__(self) -> SQLiteMemoryBackend:
         return self
@@ -268,102 +255,6 @@ class SQLiteMemoryBackend:
         trace: TracebackType | None,
     ) -> None:
         self.close()
-
-    @contextmanager
-    def _reading(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._using(doing, "BEGIN") as db:
-            yield db
-
-    @contextmanager
-    def _writing(self, doing: str) -> Iterator[sqlite3.Connection]:
-        with self._using(doing, "BEGIN IMMEDIATE") as db:
-            yield db
-
-    @contextmanager
-    def _using(self, doing: str, begin: str) -> Iterator[sqlite3.Connection]:
-        """Hold the connection for one transaction; errors of SQLite become ours."""
-        with self._lock:
-            if self._closed:
-                raise MemoryStoreError(f"Cannot {doing}: the memory store {self.path} is closed.")
-            try:
-                if self._db is None:
-                    self._db = self._open()
-                db = self._db
-                try:
-                    db.execute(begin)
-                    yield db
-                    db.execute("COMMIT")
-                finally:
-                    if db.in_transaction:
-                        db.execute("ROLLBACK")
-            except (sqlite3.Error, OverflowError) as error:
-                raise MemoryStoreError(
-                    f"Cannot {doing} in the memory store {self.path}: {error}. {_advice(error)}"
-                ) from error
-
-    def _open(self) -> sqlite3.Connection:
-        try:
-            if self.path != ":memory:":
-                _make(Path(self.path))
-            # Statements are autocommitted, for transactions are begun by hand; the lock is ours.
-            db = sqlite3.connect(
-                self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
-            )
-        except (OSError, sqlite3.Error) as error:
-            raise self._unopened(f"{error}. {_advice(error)}") from error
-        try:
-            db.row_factory = sqlite3.Row
-            migrate(db)
-            _set_journal(db)
-            db.execute("PRAGMA foreign_keys = ON")
-        except (sqlite3.Error, MemoryStoreError) as error:
-            db.close()
-            advice = "" if isinstance(error, MemoryStoreError) else f". {_advice(error)}"
-            raise self._unopened(f"{error}{advice}") from error
-        return db
-
-    @contextmanager
-    def _unused(self) -> Iterator[None]:
-        """Keep the file closed for a while."""
-        with self._lock:
-            if self._db is not None and self.path != ":memory:":
-                self._db.close()
-                self._db = None
-            yield
-
-    def _unopened(self, why: str) -> MemoryStoreError:
-        return MemoryStoreError(f"Cannot open the memory store {self.path}: {why}")
-
-
-def _make(path: Path) -> None:
-    """Make the file and its folders, unless they are there; only the owner can read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not path.exists():
-        os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
-
-
-def _set_journal(db: sqlite3.Connection) -> None:
-    """Have readers and a writer not wait for each other, where the file system can do that."""
-    until = time.monotonic() + _PATIENCE
-    while db.execute("PRAGMA journal_mode").fetchone()[0] not in ("wal", "memory"):
-        try:
-            if db.execute("PRAGMA journal_mode = WAL").fetchone()[0] != "wal":
-                return
-        except sqlite3.OperationalError:
-            # SQLite does not wait here for another process that does the same.
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.01)
-    db.execute("PRAGMA synchronous = NORMAL")
-
-
-def _advice(error: Exception) -> str:
-    told = str(error)
-    if "locked" in told or "busy" in told:
-        return f"Another process has been writing for {_PATIENCE:g} seconds; try again."
-    if "not a database" in told or "malformed" in told:
-        return "Give the path of a memory store, or of a file that does not exist yet."
-    return "Check the path, its permissions, and that there is room on the disk."
 
 
 def _insert(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> bool:
@@ -464,26 +355,4 @@ def _numbers(db: sqlite3.Connection, column: str) -> dict[str, int]:
     found = db.execute(
         f"SELECT {column}, count(*) FROM memory_items WHERE NOT retired GROUP BY 1 ORDER BY 1"
     )
-    return {name: count for name, count in found}
-
-
-_OPEN: weakref.WeakSet[SQLiteMemoryBackend] = weakref.WeakSet()
-_FORKING: dict[int, ExitStack] = {}
-"""By thread: what lets the stores be used again after its fork."""
-
-
-def _before_fork() -> None:
-    # A file that is open during a fork has locks that SQLite believes the child to have as well.
-    stack = _FORKING[threading.get_ident()] = ExitStack()
-    for store in sorted(_OPEN, key=id):
-        stack.enter_context(store._unused())
-
-
-def _after_fork() -> None:
-    _FORKING.pop(threading.get_ident()).close()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(
-        before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork
-    )
+    return dict(found.fetchall())

@@ -46,8 +46,9 @@ def storable(value: Any) -> Any:
 
     Sets become sorted lists; dates ISO 8601 text; dataclasses, named tuples, pydantic models and
     DSPy's predictions dicts; arrays and numbers of numpy lists and numbers; IRIs of RDF their
-    text, literals with a type or language dicts, graphs the lines of N-Triples. NaN and infinities, bytes that are no UTF-8,
-    very large integers and everything else become text. A value within itself is ``"<cycle>"``.
+    text, literals with a type or language dicts, graphs the lines of N-Triples. NaN and
+    infinities, bytes that are no UTF-8, very large integers and everything else become text. A
+    value within itself is ``"<cycle>"``.
 
     Example:
         >>> storable({"on": datetime.date(2026, 1, 2), "of": {"b", "a"}, 1: float("nan")})
