@@ -1,0 +1,202 @@
+"""Makes memories of what a run taught: bounded, without secrets, no two nearly the same."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rlm_runtime.memory.levels import LEVELS, level_of
+from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
+from rlm_runtime.memory.words import words_of
+from rlm_runtime.redaction import Redaction
+
+__all__ = ["NEARLY_SAME", "Lesson", "exemplars_of", "likeness", "query_parts", "strategies_of"]
+
+NEARLY_SAME = 0.8
+"""Two texts that share this part of their words, or more, say the same."""
+
+_TITLE = 100
+_CONTENT = 1_000
+_DESCRIPTION = 300
+_TAG = 40
+_TAGS = 8
+# A shorter answer ("3", "yes") is found in lessons that do not mean it.
+_TELLING_ANSWER = 4
+
+_BUILT_IN = frozenset({"rdf", "rdfs", "owl", "xsd"})
+_IRI = re.compile(
+    r"\bhttps?://(?!www\.w3\.org/(?:1999/02/22-rdf|2000/01/rdf-s|2002/07/owl|2001/X))"
+)
+_PREFIXED = re.compile(r"(?<![\w:/.<])((?:[A-Za-z][\w-]*)?):[A-Za-z_]\w*")
+_NO_KEYWORDS = re.compile(r"<[^<>\s]*>|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#[^\n]*")
+_KEYWORD = re.compile(
+    r"(?<![?$:\w])(ASK|CONSTRUCT|DESCRIBE|COUNT|SUM|AVG|MIN|MAX|GROUP_CONCAT|GROUP BY|HAVING"
+    r"|OPTIONAL|UNION|MINUS|NOT EXISTS|VALUES|ORDER BY|LIMIT|REGEX|CONTAINS|LANG)(?![:\w])",
+    re.I,
+)
+_PATH = re.compile(r":[\w.-]+\)?(?:[*+]|\s*/\s*[\w:(^])|\)[*+/]|\^\s*\w*:")
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """Something to remember, as a judge of runs writes it down.
+
+    Attributes:
+        title: What it is about, in a few words.
+        description: When it helps, in one sentence.
+        content: What to do or to avoid, in some sentences.
+        tags: Some words to find it by.
+    """
+
+    title: str = ""
+    description: str = ""
+    content: str = ""
+    tags: tuple[str, ...] = ()
+
+
+def exemplars_of(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> list[Memory]:
+    """Give the question and its query as they are, if the run was judged a success.
+
+    A query that is longer than a memory may be, or that holds a secret, is none: what is left of
+    it would not run.
+
+    Example:
+        >>> run = StoredRun("r1", "Is there an Agent?", "prov")
+        >>> done = Trajectory("r1", sparql="ASK { ?a a prov:Agent }")
+        >>> [one.content for one in exemplars_of(run, done, Judgment("r1", True))]
+        ['ASK { ?a a prov:Agent }']
+        >>> exemplars_of(run, done, Judgment("r1", False))
+        []
+    """
+    query = trajectory.sparql.strip()
+    redaction = Redaction()
+    if not (judgment.success and query and run.query.strip()):
+        return []
+    if len(query) > _CONTENT or redaction.text(query) != query:
+        return []
+    question = redaction.text(run.query.strip())
+    level = level_of(run.query)
+    exemplar = Memory(
+        title=_cut(_one_line(question), _TITLE),
+        content=query,
+        description=f"A question over {run.ontology}, and the query that answered it.",
+        kind="exemplar",
+        source="success",
+        ontology=run.ontology,
+        query=question,
+        level=level,
+        tags=_tags([*query_parts(query), LEVELS[level]]),
+        run_id=run.run_id,
+    )
+    return [exemplar]
+
+
+def strategies_of(
+    run: StoredRun,
+    trajectory: Trajectory,
+    judgment: Judgment,
+    lessons: Iterable[Lesson],
+    at_most: int,
+) -> list[Memory]:
+    """Give the lessons that can be kept, as memories.
+
+    Left out are those without a title or content, those that tell the run's own answer, and
+    near copies of earlier ones.
+
+    Example:
+        >>> run, done = StoredRun("r1", "How many?", "prov"), Trajectory("r1", answer="Some 40.")
+        >>> lessons = [Lesson("Count", content="It is some 40."), Lesson("Count", content="COUNT")]
+        >>> [m.content for m in strategies_of(run, done, Judgment("r1", True), lessons, 3)]
+        ['COUNT']
+    """
+    redaction = Redaction()
+    level = level_of(run.query)
+    prefixes = _prefixes_of(trajectory)
+    kept: list[Memory] = []
+    for lesson in lessons:
+        # Redacted before they are cut: of half a secret nobody sees what it is.
+        title = _cut(_one_line(redaction.text(lesson.title)), _TITLE)
+        content = _cut(redaction.text(lesson.content.strip()), _CONTENT)
+        description = _cut(_one_line(redaction.text(lesson.description)), _DESCRIPTION)
+        told = f"{title}\n{content}\n{description}"
+        if not (title and content) or _tells(told, trajectory.answer):
+            continue
+        tags = [*map(redaction.text, lesson.tags), LEVELS[level]]
+        memory = Memory(
+            title=title,
+            content=content,
+            description=description,
+            source="success" if judgment.success else "failure",
+            ontology=run.ontology if _names_any(told, prefixes) else None,
+            query=redaction.text(run.query.strip()),
+            level=level,
+            tags=_tags(tags),
+            run_id=run.run_id,
+        )
+        if all(likeness(memory, other) < NEARLY_SAME for other in kept):
+            kept.append(memory)
+    return kept[: max(at_most, 0)]
+
+
+def likeness(one: Memory, other: Memory) -> float:
+    """Give the share of the words of two memories that both have, 0..1 (Jaccard's index).
+
+    Example:
+        >>> likeness(Memory("Count", "in SPARQL"), Memory("count", "in Python"))
+        0.5
+    """
+    mine, theirs = (
+        {word.casefold() for word in words_of(f"{memory.title}\n{memory.content}")}
+        for memory in (one, other)
+    )
+    return len(mine & theirs) / max(len(mine | theirs), 1)
+
+
+def query_parts(sparql: str) -> list[str]:
+    """Name what a query is made of, beside plain patterns, in the order in which it comes.
+
+    Example:
+        >>> query_parts("SELECT (COUNT(?count) AS ?n) { ?count a/rdfs:subClassOf* ex:limit }")
+        ['COUNT', 'property path']
+    """
+    bare = _NO_KEYWORDS.sub(" ", sparql)
+    found = [" ".join(match[1].upper().split()) for match in _KEYWORD.finditer(bare)]
+    if _PATH.search(bare):
+        found.append("property path")
+    return list(dict.fromkeys(found))
+
+
+def _prefixes_of(trajectory: Trajectory) -> frozenset[str]:
+    """Give the prefixes of names that the run has seen in its ontology."""
+    texts = [trajectory.sparql, *map(str, trajectory.evidence)]
+    texts += [step.output for step in trajectory.steps]
+    return frozenset(match[1] for text in texts for match in _PREFIXED.finditer(text)) - _BUILT_IN
+
+
+def _names_any(text: str, prefixes: frozenset[str]) -> bool:
+    if _IRI.search(text):
+        return True
+    return any(match[1] in prefixes for match in _PREFIXED.finditer(text))
+
+
+def _tells(text: str, answer: str) -> bool:
+    answer = _one_line(answer).rstrip(".!").casefold()
+    return len(answer) >= _TELLING_ANSWER and answer in _one_line(text).casefold()
+
+
+def _tags(words: Sequence[str]) -> tuple[str, ...]:
+    known = dict.fromkeys(_one_line(word).lower()[:_TAG].strip() for word in words)
+    known.pop("", None)
+    return tuple(sorted([*known][-_TAGS:]))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _cut(text: str, limit: int) -> str:
+    """Cut a text between two words."""
+    if len(text) <= limit:
+        return text
+    return text[: limit - 1].rsplit(None, 1)[0].rstrip(",;:") + "…"
