@@ -79,7 +79,7 @@ class Memory:
     def memory_id(self) -> str:
         """A stable hash of title and content: 16 hexadecimal digits."""
         told = f"{self.title.strip()}\0{self.content.strip()}"
-        return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        return hashlib.sha256(told.encode("utf-8", "backslashreplace")).hexdigest()[:16]
 
     @property
     def success_rate(self) -> float | None:

@@ -21,6 +21,7 @@ from rlm_runtime.memory.protocol import (
     StoreStats,
     Trajectory,
 )
+from rlm_runtime.memory.retrieval import retrieve
 from rlm_runtime.memory.words import searchable
 
 __all__ = ["SQLiteMemoryBackend"]
@@ -158,8 +159,6 @@ class SQLiteMemoryBackend:
         self, task: str, k: int = 3, filters: MemoryFilters | None = None
     ) -> list[Retrieved]:
         """Find the memories that fit a question best, best first, no two nearly the same."""
-        from rlm_runtime.memory.retrieval import retrieve
-
         with self._database.reading("search the memories") as db:
             return retrieve(db, task, k, filters or MemoryFilters())
 
@@ -174,7 +173,8 @@ class SQLiteMemoryBackend:
                 known = found.memory.memory_id
                 new = db.execute(
                     "INSERT OR IGNORE INTO memory_usage"
-                    " (memory_id, run_id, rank, score, created_at) SELECT memory_id, ?, ?, ?, ? FROM memory_items WHERE memory_id = ?",
+                    " (memory_id, run_id, rank, score, created_at)"
+                    " SELECT memory_id, ?, ?, ?, ? FROM memory_items WHERE memory_id = ?",
                     (run, rank, found.score, moment, known),
                 ).rowcount
                 if new:
