@@ -31,8 +31,8 @@ _IRI = re.compile(
 _PREFIXED = re.compile(r"(?<![\w:/.<])((?:[A-Za-z][\w-]*)?):[A-Za-z_]\w*")
 _NO_KEYWORDS = re.compile(r"<[^<>\s]*>|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#[^\n]*")
 _KEYWORD = re.compile(
-    r"(?<![?$:\w])(ASK|CONSTRUCT|DESCRIBE|COUNT|SUM|AVG|MIN|MAX|GROUP_CONCAT|GROUP BY|HAVING"
-    r"|OPTIONAL|UNION|MINUS|NOT EXISTS|VALUES|ORDER BY|LIMIT|REGEX|CONTAINS|LANG)(?![:\w])",
+    r"(?<![?$:\w])(ASK|CONSTRUCT|DESCRIBE|COUNT|SUM|AVG|MIN|MAX|GROUP_CONCAT|GROUP\s+BY|HAVING"
+    r"|OPTIONAL|UNION|MINUS|NOT\s+EXISTS|VALUES|ORDER\s+BY|LIMIT|REGEX|CONTAINS|LANG)(?![:\w])",
     re.I,
 )
 _PATH = re.compile(r":[\w.-]+\)?(?:[*+]|\s*/\s*[\w:(^])|\)[*+/]|\^\s*\w*:")
@@ -70,12 +70,11 @@ def exemplars_of(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> 
         []
     """
     query = trajectory.sparql.strip()
-    redaction = Redaction()
-    if not (judgment.success and query and run.query.strip()):
+    question = _clean(run.query)
+    if not (judgment.success and query and question):
         return []
-    if len(query) > _CONTENT or redaction.text(query) != query:
+    if len(query) > _CONTENT or _clean(query) != query:
         return []
-    question = redaction.text(run.query.strip())
     level = level_of(run.query)
     exemplar = Memory(
         title=_cut(_one_line(question), _TITLE),
@@ -110,28 +109,26 @@ def strategies_of(
         >>> [m.content for m in strategies_of(run, done, Judgment("r1", True), lessons, 3)]
         ['COUNT']
     """
-    redaction = Redaction()
-    level = level_of(run.query)
+    question, level = _clean(run.query), level_of(run.query)
     prefixes = _prefixes_of(trajectory)
     kept: list[Memory] = []
     for lesson in lessons:
         # Redacted before they are cut: of half a secret nobody sees what it is.
-        title = _cut(_one_line(redaction.text(lesson.title)), _TITLE)
-        content = _cut(redaction.text(lesson.content.strip()), _CONTENT)
-        description = _cut(_one_line(redaction.text(lesson.description)), _DESCRIPTION)
+        title = _cut(_one_line(_clean(lesson.title)), _TITLE)
+        content = _cut(_clean(lesson.content), _CONTENT)
+        description = _cut(_one_line(_clean(lesson.description)), _DESCRIPTION)
         told = f"{title}\n{content}\n{description}"
         if not (title and content) or _tells(told, trajectory.answer):
             continue
-        tags = [*map(redaction.text, lesson.tags), LEVELS[level]]
         memory = Memory(
             title=title,
             content=content,
             description=description,
             source="success" if judgment.success else "failure",
             ontology=run.ontology if _names_any(told, prefixes) else None,
-            query=redaction.text(run.query.strip()),
+            query=question,
             level=level,
-            tags=_tags(tags),
+            tags=_tags([*map(_clean, lesson.tags), LEVELS[level]]),
             run_id=run.run_id,
         )
         if all(likeness(memory, other) < NEARLY_SAME for other in kept):
@@ -178,6 +175,11 @@ def _names_any(text: str, prefixes: frozenset[str]) -> bool:
     if _IRI.search(text):
         return True
     return any(match[1] in prefixes for match in _PREFIXED.finditer(text))
+
+
+def _clean(text: str) -> str:
+    """Take out secrets, and what has no form in UTF-8."""
+    return Redaction().text(text.strip()).encode("utf-8", "replace").decode()
 
 
 def _tells(text: str, answer: str) -> bool:

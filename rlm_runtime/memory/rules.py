@@ -228,6 +228,7 @@ def _kind(raised: str) -> tuple[str, ...]:
 
 
 def _path(steps: Sequence[Step]) -> str:
+    """Name what each cell called; cells that called nothing are left out."""
     told = []
     for number, step in enumerate(steps, start=1):
         names = [
@@ -235,8 +236,9 @@ def _path(steps: Sequence[Step]) -> str:
             for name, group in groupby(_called(step.code))
         ]
         failed = " and failed" if step.error is not None else ""
-        told.append(f"cell {number} {', '.join(names) or 'no tool'}{failed}")
-    return clip("; ".join(told) or "no cell was run", 2 * _MESSAGE) + "."
+        if names:
+            told.append(f"cell {number} {', '.join(names)}{failed}")
+    return clip("; ".join(told) or "no tool was called", 2 * _MESSAGE) + "."
 
 
 def _called(code: str) -> list[str]:

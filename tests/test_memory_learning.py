@@ -1,0 +1,507 @@
+"""Runs are judged and taught from: by a model whose word is checked, or by rules."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dspy
+import pytest
+from dspy.lm15 import Message, RefusalPart, Response
+from dspy.utils.exceptions import AdapterParseError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rlm_runtime import OfflineLM, run_dspy_rlm
+from rlm_runtime.memory import SQLiteMemoryBackend
+from rlm_runtime.memory.extracting import extract_memories
+from rlm_runtime.memory.judging import judge_trajectory
+from rlm_runtime.memory.learning import Learned, learn
+from rlm_runtime.memory.lessons import NEARLY_SAME, Lesson, likeness, query_parts, strategies_of
+from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
+from rlm_runtime.memory.showing import clip, show_checks, show_steps
+from rlm_runtime.ontology import Ontology, open_ontology
+from rlm_runtime.types import Grounding, RunResult, Step
+from tests.support.lms import ScriptedLM, cell, fields
+
+_PROV = Path(__file__).parents[1] / "ontology" / "prov.ttl"
+_AGENT = "http://www.w3.org/ns/prov#Agent"
+_QUERY = "SELECT ?class ?label { ?class rdfs:subClassOf prov:Agent ; rdfs:label ?label }"
+_STEPS = (
+    Step("Look.", "print(search_entity('Agent'))", "prov:Agent | Agent | class"),
+    Step("Ask.", "c = check_query(q)\nprint(c)", "prov:Person | Person\n(3 rows)"),
+)
+_RUN = StoredRun(
+    "run-1", "Which classes are below Agent?", "prov", converged=True, stop_reason="submitted"
+)
+_DONE = Trajectory("run-1", _STEPS, "Organization, Person, SoftwareAgent.", _QUERY, ["prov:Agent"])
+_CHECKED = Grounding((_AGENT,), (), True, 3)
+_RIGHT = Judgment("run-1", True, "The rows bear it out.", 0.9, "scripted")
+_WRONG = Judgment("run-1", False, "Only direct subclasses were asked for.", 0.9, "scripted")
+
+
+def _verdict(success: object = True, confidence: object = 0.9, reason: str = "It fits.") -> str:
+    return fields(reason=reason, success=str(success), confidence=str(confidence))
+
+
+def _lessons(*lessons: dict[str, Any]) -> str:
+    return fields(lessons=json.dumps(lessons))
+
+
+def _lesson(title: str, content: str, **more: Any) -> dict[str, Any]:
+    return {"title": title, "description": "", "content": content, "tags": [], **more}
+
+
+class _RefusingLM(ScriptedLM):
+    """Completes with a refusal of the provider's and no text: what DSPy gives as None."""
+
+    def __init__(self) -> None:
+        super().__init__("")
+        complete = self.engine.complete
+
+        def refuse(request: Any) -> Response:
+            refusal = Message.assistant([RefusalPart("I cannot help with that.")])
+            return dataclasses.replace(complete(request), message=refusal)
+
+        self.engine.complete = refuse
+
+
+class TestJudging:
+    def test_a_model_judges_from_the_steps_and_the_checks(self) -> None:
+        lm = ScriptedLM(_verdict(reason="All  three\nare there."))
+        judgment = judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm)
+        assert judgment == Judgment("run-1", True, "All three are there.", 0.9, "scripted")
+        (prompt,) = lm.prompts
+        for told in (_RUN.query, _DONE.answer, _QUERY, "gave 3 rows", *(s.code for s in _STEPS)):
+            assert told in prompt
+
+    def test_the_configured_lm_and_settings_stay(self) -> None:
+        mine = ScriptedLM("never asked")
+        with dspy.context(lm=mine):
+            judge_trajectory(_RUN, _DONE, _CHECKED, lm=ScriptedLM(_verdict()))
+            assert dspy.settings.lm is mine
+        assert not mine.prompts
+
+    @pytest.mark.parametrize(
+        ("run", "grounding", "said"),
+        [
+            ({"converged": False, "stop_reason": "budget"}, _CHECKED, "ended with budget"),
+            ({"converged": None, "stop_reason": None}, _CHECKED, "ended with an error"),
+            ({}, Grounding(sparql_ok=False, sparql_error="No prefix ex:."), "No prefix ex:."),
+            ({}, Grounding((_AGENT, "urn:x"), ("urn:x",), True, 3), "urn:x"),
+        ],
+        ids=["no answer", "exception", "query fails", "evidence made up"],
+    )
+    def test_what_the_data_deny_is_no_success(
+        self, run: dict[str, Any], grounding: Grounding, said: str
+    ) -> None:
+        lm = ScriptedLM(_verdict(True, 0.7, "Well done."))
+        judgment = judge_trajectory(dataclasses.replace(_RUN, **run), _DONE, grounding, lm=lm)
+        assert (judgment.success, judgment.confidence) == (False, 1.0)
+        assert said in judgment.reason
+        assert "Well done." in judgment.reason
+
+    def test_words_of_rdf_itself_need_not_occur(self) -> None:
+        thing = "http://www.w3.org/2002/07/owl#Thing"
+        grounding = Grounding((_AGENT, thing), (thing,), True, 3)
+        assert judge_trajectory(_RUN, _DONE, grounding, lm=ScriptedLM(_verdict())).success
+
+    def test_the_opinion_that_it_failed_stands(self) -> None:
+        lm = ScriptedLM(_verdict(False, 0.6, "It is about agents, not activities."))
+        judgment = judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm)
+        assert (judgment.success, judgment.confidence) == (False, 0.6)
+
+    @pytest.mark.parametrize(
+        ("said", "kept"), [(85, 1.0), (-1, 0.0), ("nan", 0.0), ("inf", 1.0), (0.25, 0.25)]
+    )
+    def test_confidence_is_a_share(self, said: object, kept: float) -> None:
+        lm = ScriptedLM(_verdict(True, said))
+        assert judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm).confidence == kept
+
+    def test_a_verdict_in_json_is_read(self) -> None:
+        said = {"reason": "It fits.", "success": True, "confidence": 1}
+        lm = ScriptedLM("It went well, I think.", json.dumps(said))
+        assert judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm).success
+
+    @pytest.mark.parametrize("reply", ["", "I cannot judge that.", '{"success": tru', _lessons()])
+    def test_no_verdict_is_an_error(self, reply: str) -> None:
+        with pytest.raises(AdapterParseError):
+            judge_trajectory(_RUN, _DONE, _CHECKED, lm=ScriptedLM(reply))
+
+    def test_a_refusal_is_an_error(self) -> None:
+        with pytest.raises(AdapterParseError):
+            judge_trajectory(_RUN, _DONE, _CHECKED, lm=_RefusingLM())
+
+    def test_a_reason_shows_no_secret_and_is_bounded(self) -> None:
+        lm = ScriptedLM(_verdict(reason="password=hunter2hunter2 " + "x " * 5_000))
+        reason = judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm).reason
+        assert "hunter2" not in reason
+        assert len(reason) <= 1_000
+
+
+class TestShowing:
+    def test_long_steps_keep_head_and_tail(self) -> None:
+        step = Step("r" * 9_000, "first = 1\n" + "x\n" * 9_000 + "last = 2", "o" * 90_000 + "end")
+        told = show_steps([step])
+        assert len(told) < 6_000
+        for part in ("first = 1", "last = 2", "oend", "characters left out"):
+            assert part in told
+        assert len(show_steps([step] * 100)) <= 24_000
+        assert "Cell 100" in show_steps([step] * 100)
+
+    def test_what_a_run_printed_cannot_become_a_file(self) -> None:
+        step = Step("", "<<CUSTOM-TYPE-START-IDENTIFIER>>", "\ud800")
+        assert "<<CUSTOM-TYPE" not in show_steps([step])
+        show_steps([step]).encode()
+
+    def test_checks_are_told_in_words(self) -> None:
+        assert "does not run: no such" in show_checks(Grounding((), (), False, None, "no such"))
+        assert show_checks(Grounding()).startswith("No query was given.")
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.text(max_size=300), st.integers(60, 200))
+    def test_a_clipped_text_is_never_longer(self, text: str, limit: int) -> None:
+        clipped = clip(text, limit)
+        assert len(clipped) <= limit
+        assert clipped == text or "characters left out" in clipped
+
+
+class TestExtracting:
+    def test_a_success_gives_its_query_and_what_worked(self) -> None:
+        lm = ScriptedLM(
+            _lessons(
+                _lesson("Look up names first", "Search, then describe.", tags=["Search", "IRI "])
+            )
+        )
+        exemplar, strategy = extract_memories(_RUN, _DONE, _RIGHT, lm=lm)
+        assert (exemplar.kind, exemplar.title) == ("exemplar", _RUN.query)
+        assert (exemplar.query, exemplar.content) == (_RUN.query, _QUERY)
+        assert (exemplar.ontology, exemplar.source) == ("prov", "success")
+        assert (strategy.kind, strategy.source) == ("strategy", "success")
+        assert {"search", "iri"} < set(strategy.tags)
+        assert strategy.ontology is None
+        for memory in (exemplar, strategy):
+            assert memory.run_id == "run-1"
+            assert memory.level in range(1, 6)
+        (prompt,) = lm.prompts
+        assert "was judged right" in prompt
+        assert _RIGHT.reason in prompt
+
+    def test_a_failure_says_what_to_avoid(self) -> None:
+        lm = ScriptedLM(_lessons(_lesson("Follow paths", "Use rdfs:subClassOf+ for all levels.")))
+        (memory,) = extract_memories(_RUN, _DONE, _WRONG, lm=lm)
+        assert (memory.kind, memory.source, memory.ontology) == ("strategy", "failure", None)
+        assert _WRONG.reason in lm.prompts[0]
+
+    def test_a_strategy_that_names_the_ontology_is_about_it_alone(self) -> None:
+        lessons = [
+            _lesson("Agents", "Start at prov:Agent."),
+            _lesson("Addresses", f"Use <{_AGENT}> in full."),
+            _lesson("Labels", "Ask for rdfs:label and note:this as well."),
+        ]
+        found = extract_memories(_RUN, _DONE, _WRONG, lm=ScriptedLM(_lessons(*lessons)))
+        assert [memory.ontology for memory in found] == ["prov", "prov", None]
+
+    def test_no_more_than_three_with_the_exemplar(self) -> None:
+        lessons = [_lesson(f"Way {n}", f"Do number {n} of all {n * 'x'}.") for n in range(9)]
+        lm = ScriptedLM(_lessons(*lessons))
+        kinds = [one.kind for one in extract_memories(_RUN, _DONE, _RIGHT, lm=lm)]
+        assert kinds == ["exemplar", "strategy", "strategy"]
+        assert len(extract_memories(_RUN, _DONE, _WRONG, lm=lm)) == 3
+        asked = len(lm.prompts)
+        assert len(extract_memories(_RUN, _DONE, _RIGHT, lm=lm, at_most=1)) == 1
+        assert extract_memories(_RUN, _DONE, _WRONG, lm=lm, at_most=0) == []
+        assert len(lm.prompts) == asked
+
+    def test_what_is_no_lesson_is_left_out(self) -> None:
+        lessons = [
+            _lesson("", "No title."),
+            _lesson("No content", "  "),
+            {},
+            _lesson("The answer", f"It is {_DONE.answer.lower()}"),
+            _lesson("Check queries", "Use check_query before you submit any query at all."),
+            _lesson("Check queries!", "Use check_query before you submit any query at all"),
+        ]
+        found = extract_memories(_RUN, _DONE, _WRONG, lm=ScriptedLM(_lessons(*lessons)))
+        assert [memory.title for memory in found] == ["Check queries"]
+
+    def test_secrets_and_lengths_are_seen_to(self) -> None:
+        key = "sk-" + "a1" * 20
+        lesson = _lesson(f"Key {key} " + "t " * 90, "c " * 700 + key, tags=[key, *"abcdefghijkl"])
+        run = dataclasses.replace(_RUN, query=f"Who has {key}?")
+        done = dataclasses.replace(_DONE, sparql=f'ASK {{ ?a ?p "{key}" }}')
+        found = extract_memories(run, done, _RIGHT, lm=ScriptedLM(_lessons(lesson)))
+        (memory,) = found
+        assert key not in str(found)
+        assert len(memory.title) <= 100
+        assert len(memory.content) <= 1_000
+        assert len(memory.tags) <= 8
+
+    def test_a_query_too_long_to_be_kept_whole_is_no_exemplar(self) -> None:
+        done = dataclasses.replace(_DONE, sparql=_QUERY + " # " + "x" * 1_000)
+        assert extract_memories(_RUN, done, _RIGHT, lm=ScriptedLM(_lessons())) == []
+
+    @pytest.mark.parametrize("reply", ["", "Nothing.", '[[ ## lessons ## ]]\n[{"title": 1'])
+    def test_no_lessons_is_an_error(self, reply: str) -> None:
+        with pytest.raises(AdapterParseError):
+            extract_memories(_RUN, _DONE, _WRONG, lm=ScriptedLM(reply))
+        with pytest.raises(AdapterParseError):
+            extract_memories(_RUN, _DONE, _WRONG, lm=_RefusingLM())
+
+    @settings(deadline=None, max_examples=50)
+    @given(st.lists(st.builds(Lesson, st.text(), st.text(), st.text(), st.tuples(st.text()))))
+    def test_any_words_become_sound_memories(self, lessons: list[Lesson]) -> None:
+        found = strategies_of(_RUN, _DONE, _WRONG, lessons, 3)
+        assert len(found) <= 3
+        for memory in found:
+            assert 0 < len(memory.title) <= 100
+            assert 0 < len(memory.content) <= 1_000
+            assert all(tag == tag.lower() for tag in memory.tags)
+            str(memory).encode()
+        for number, memory in enumerate(found):
+            assert all(likeness(memory, other) < NEARLY_SAME for other in found[:number])
+
+    def test_parts_of_a_query_are_read_outside_of_names_and_texts(self) -> None:
+        query = """SELECT ?limit (COUNT(DISTINCT ?x) AS ?n) {
+          ?x ex:union "MINUS" ; <http://x/values#order> ?limit  # OPTIONAL
+          FILTER NOT EXISTS { ?x rdfs:subClassOf/rdf:type ?y } } GROUP  BY ?limit"""
+        assert query_parts(query) == ["COUNT", "NOT EXISTS", "GROUP BY", "property path"]
+        assert query_parts("SELECT ?s { ?s a ex:C }") == []
+
+
+@pytest.fixture(scope="module")
+def prov() -> Iterator[Ontology]:
+    with open_ontology(_PROV) as ontology:
+        yield ontology
+
+
+def _stored(result: RunResult, query: str) -> tuple[StoredRun, Trajectory]:
+    run = StoredRun(
+        result.run_id,
+        query,
+        "prov",
+        converged=result.converged,
+        stop_reason=result.stop_reason,
+    )
+    return run, Trajectory(
+        result.run_id, result.trajectory, result.answer, result.sparql, result.evidence
+    )
+
+
+def _by_rules(prov: Ontology, query: str, model: Any) -> tuple[Judgment, list[Memory]]:
+    result = run_dspy_rlm(query, prov, model=model, max_iterations=4)
+    run, done = _stored(result, query)
+    judgment = judge_trajectory(run, done, result.grounding, lm=OfflineLM())
+    return judgment, extract_memories(run, done, judgment, lm=OfflineLM())
+
+
+class TestRules:
+    @pytest.mark.parametrize(
+        ("query", "part"),
+        [("How many subclasses does Agent have?", "COUNT"), ("What is Activity?", "OPTIONAL")],
+    )
+    def test_an_offline_run_teaches_its_query_and_its_way(
+        self, prov: Ontology, query: str, part: str
+    ) -> None:
+        judgment, (exemplar, strategy) = _by_rules(prov, query, "offline")
+        assert (judgment.success, judgment.judge) == (True, "rules")
+        assert "ran again and gave 1 row" in judgment.reason
+        assert (exemplar.kind, exemplar.title) == ("exemplar", query)
+        assert len(prov.select(exemplar.content)) == 1
+        assert strategy.content.index("search_entity") < strategy.content.index("check_query")
+        assert part in strategy.title
+        assert part.lower() in strategy.tags
+
+    def test_an_honest_nothing_is_a_success_that_teaches_nothing(self, prov: Ontology) -> None:
+        judgment, memories = _by_rules(prov, "What is a unicorn?", "offline")
+        assert judgment.success
+        assert judgment.confidence <= 0.5
+        assert memories == []
+
+    def test_what_the_rules_cannot_follow_is_a_failure(self, prov: Ontology) -> None:
+        judgment, memories = _by_rules(
+            prov, "Which classes without subclasses are disjoint with Entity?", "offline"
+        )
+        assert not judgment.success
+        assert {memory.source for memory in memories} == {"failure"}
+
+    def test_a_mended_cell_teaches_what_mended_it(self, prov: Ontology) -> None:
+        code = "q = 'SELECT ?x { ?x rdfs:subClassOf %s:Agent }'\nprint(sparql_select(q))"
+        submit = "\nSUBMIT(answer='Three.', sparql=q, evidence=['prov:Agent'])"
+        lm = ScriptedLM(cell(code % "foo"), cell(code % "prov" + submit))
+        judgment, (_, mended, way) = _by_rules(prov, "Which classes are below Agent?", lm)
+        assert judgment.success
+        assert "No such prefix foo:" in mended.title
+        failed, _, ran = mended.content.partition("What ran in its place:")
+        assert "foo:Agent" in failed
+        assert "prov:Agent" in ran
+        assert "SUBMIT" not in ran
+        assert mended.ontology == "prov"
+        assert "cell 1 sparql_select and failed; cell 2 sparql_select" in way.content
+
+    def test_a_run_without_an_answer_teaches_what_broke(self, prov: Ontology) -> None:
+        lm = ScriptedLM(cell("print(search_entity('Agent'))"), cell("print(undefined_name)"))
+        judgment, memories = _by_rules(prov, "Which classes are below Agent?", lm)
+        assert (judgment.success, judgment.reason) == (
+            False,
+            "No answer was submitted; the run ended with max_iterations.",
+        )
+        told = [memory.title for memory in memories]
+        assert any("max_iterations" in title for title in told)
+        assert any("'undefined_name' is not defined" in title for title in told)
+        assert all(memory.source == "failure" for memory in memories)
+
+    @pytest.mark.parametrize(
+        ("answer", "grounding", "success"),
+        [
+            ("There are no such classes.", Grounding((_AGENT,), (), True, 0), True),
+            ("Person.", Grounding((_AGENT,), (), True, 0), False),
+            ("Person.", Grounding((_AGENT,)), False),
+            ("Person.", Grounding((), (), True, 1), True),
+            ("Person.", None, False),
+        ],
+    )
+    def test_rows_or_their_absence_must_fit_the_answer(
+        self, answer: str, grounding: Grounding | None, success: bool
+    ) -> None:
+        done = dataclasses.replace(_DONE, answer=answer)
+        assert judge_trajectory(_RUN, done, grounding, lm=OfflineLM()).success is success
+
+
+@contextmanager
+def _store() -> Iterator[SQLiteMemoryBackend]:
+    with SQLiteMemoryBackend(":memory:") as backend:
+        yield backend
+
+
+class TestLearning:
+    def test_everything_is_stored_and_each_step_is_told(self) -> None:
+        told: list[tuple[str, dict[str, Any], dict[str, Any]]] = []
+
+        @contextmanager
+        def on_step(name: str, **begun: Any) -> Iterator[dict[str, Any]]:
+            ended: dict[str, Any] = {}
+            yield ended
+            told.append((name, begun, ended))
+
+        lm = ScriptedLM(_verdict(), _lessons(_lesson("Look up names", "Search first.")))
+        with _store() as backend:
+            learned = learn(backend, _RUN, _DONE, _CHECKED, lm=lm, on_step=on_step)
+            assert backend.get_trajectory("run-1").steps[0].code == _STEPS[0].code
+            assert backend.get_judgment("run-1").success
+            stats = backend.get_stats()
+        assert (learned.added, learned.merged, learned.retired) == (2, 0, 0)
+        assert (stats.runs, stats.succeeded, stats.memories) == (1, 1, 2)
+        (_, judged, verdict), (_, _, extracted), (_, kept, counts) = told
+        assert [name for name, _, _ in told] == [
+            "memory_judgment",
+            "memory_extraction",
+            "memory_storage",
+        ]
+        assert judged == {"judge": "scripted"}
+        assert verdict == {"success": True, "reason": "It fits.", "confidence": 0.9}
+        assert [one["kind"] for one in extracted["memories"]] == ["exemplar", "strategy"]
+        assert kept == {"memories": 2}
+        assert counts == {"added": 2, "merged": 0}
+
+    def test_a_failing_judge_loses_neither_run_nor_trajectory(self) -> None:
+        with _store() as backend:
+            with pytest.raises(Exception, match="out of credit"):
+                learn(backend, _RUN, _DONE, _CHECKED, lm=ScriptedLM(RuntimeError("out of credit")))
+            assert backend.get_trajectory("run-1").answer == _DONE.answer
+            assert backend.get_judgment("run-1") is None
+            # Later, the same run can be learned from after all.
+            learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
+            assert backend.get_judgment("run-1").success
+
+    def test_a_judgment_outlives_a_failing_extraction_and_is_not_paid_twice(self) -> None:
+        with _store() as backend:
+            with pytest.raises(AdapterParseError):
+                learn(backend, _RUN, _DONE, _CHECKED, lm=ScriptedLM(_verdict(), "Nothing."))
+            lm = ScriptedLM(_lessons())
+            assert learn(backend, _RUN, _DONE, _CHECKED, lm=lm).judgment.success
+            assert len(lm.prompts) == 1
+
+    def test_another_run_of_a_trajectory_is_judged_by_itself(self) -> None:
+        with _store() as backend:
+            learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
+            run = dataclasses.replace(_RUN, run_id="run-2", trajectory_id="run-1", converged=False)
+            done = dataclasses.replace(_DONE, run_id="run-2")
+            assert not learn(backend, run, done, _CHECKED, lm=OfflineLM()).judgment.success
+
+    def test_learning_twice_adds_nothing(self) -> None:
+        with _store() as backend:
+            first = learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
+            again = learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
+            assert backend.get_stats().memories == first.added == again.merged
+        assert again.added == 0
+        assert [m.memory_id for m in again.memories] == [m.memory_id for m in first.memories]
+
+    def test_near_copies_are_merged_with_what_is_there(self) -> None:
+        said = "Search for each name of the question before any query is written, then describe it."
+        first = _learn_from(_lesson("Look up names", said))
+        nearly = _lesson("Look up the names", said)
+        other = _lesson("Count in the query", "Let COUNT(DISTINCT ?x) count, not Python.")
+        with _store() as backend:
+            assert first(backend, "run-1").added == 1
+            learned = _learn_from(nearly, other)(backend, "run-2")
+            assert (learned.added, learned.merged) == (1, 1)
+            assert learned.memories[0].title == "Look up names"
+            assert backend.get_stats().memories == 2
+
+    def test_what_was_retired_does_not_come_back_in_other_words(self) -> None:
+        said = "Search for each name of the question before any query is written, then describe it."
+        with _store() as backend:
+            (memory,) = _learn_from(_lesson("Look up names", said))(backend, "run-1").memories
+            backend.set_retired(memory.memory_id, True)
+            learned = _learn_from(_lesson("Look up the names", said))(backend, "run-2")
+            assert (learned.added, learned.merged) == (0, 1)
+            assert backend.get_stats().memories == 0
+
+    def test_alike_queries_of_other_questions_are_kept_apart(self) -> None:
+        with _store() as backend:
+            for number, name in enumerate(("Agent", "Entity")):
+                run = dataclasses.replace(_RUN, run_id=f"run-{number}", query=f"What is {name}?")
+                sparql = _QUERY.replace("Agent", name)
+                done = dataclasses.replace(_DONE, run_id=run.run_id, sparql=sparql, steps=())
+                assert learn(backend, run, done, _CHECKED, lm=OfflineLM()).added == 1
+
+    def test_an_exemplar_that_answered_wrongly_is_retired(self) -> None:
+        with _store() as backend:
+            learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
+            (exemplar,) = [m for m in backend.get_all_memories() if m.kind == "exemplar"]
+            other = dataclasses.replace(_RUN, run_id="run-2", query="Which classes have agents?")
+            assert _failing(backend, other).retired == 0
+            cut_short = dataclasses.replace(_RUN, run_id="run-3", converged=False)
+            assert _failing(backend, cut_short).retired == 0
+            assert _failing(backend, dataclasses.replace(_RUN, run_id="run-4")).retired == 1
+            assert backend.get_memory(exemplar.memory_id).retired
+
+    def test_one_verdict_does_not_outweigh_several(self) -> None:
+        with _store() as backend:
+            learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
+            (exemplar,) = [m for m in backend.get_all_memories() if m.kind == "exemplar"]
+            backend.update_memory_stats(exemplar.memory_id, success=2)
+            assert _failing(backend, dataclasses.replace(_RUN, run_id="run-2")).retired == 0
+
+
+def _learn_from(*lessons: dict[str, Any]) -> Any:
+    """Give what learns these lessons from a failed run."""
+
+    def teach(backend: SQLiteMemoryBackend, run_id: str) -> Learned:
+        run = dataclasses.replace(_RUN, run_id=run_id)
+        done = dataclasses.replace(_DONE, run_id=run_id)
+        lm = ScriptedLM(_verdict(False), _lessons(*lessons))
+        return learn(backend, run, done, _CHECKED, lm=lm)
+
+    return teach
+
+
+def _failing(backend: SQLiteMemoryBackend, run: StoredRun) -> Learned:
+    done = dataclasses.replace(_DONE, run_id=run.run_id, sparql=f"\n{_QUERY}  ")
+    lm = ScriptedLM(_verdict(False, reason="Indirect ones are missing."), _lessons())
+    return learn(backend, run, done, _CHECKED, lm=lm)
