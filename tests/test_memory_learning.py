@@ -314,6 +314,9 @@ class TestRules:
         assert len(prov.select(exemplar.content)) == 1
         assert strategy.content.index("search_entity") < strategy.content.index("check_query")
         assert part in strategy.title
+        assert part in strategy.content
+        assert "prov:" not in strategy.content
+        assert strategy.ontology is None
         assert part.lower() in strategy.tags
 
     def test_an_honest_nothing_is_a_success_that_teaches_nothing(self, prov: Ontology) -> None:

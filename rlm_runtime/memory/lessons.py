@@ -11,7 +11,15 @@ from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
 from rlm_runtime.memory.words import words_of
 from rlm_runtime.redaction import Redaction
 
-__all__ = ["NEARLY_SAME", "Lesson", "exemplars_of", "likeness", "query_parts", "strategies_of"]
+__all__ = [
+    "NEARLY_SAME",
+    "Lesson",
+    "exemplars_of",
+    "likeness",
+    "query_parts",
+    "query_shape",
+    "strategies_of",
+]
 
 NEARLY_SAME = 0.8
 """Two texts that share this part of their words, or more, say the same."""
@@ -21,8 +29,8 @@ _CONTENT = 1_000
 _DESCRIPTION = 300
 _TAG = 40
 _TAGS = 8
-# A shorter answer ("3", "yes") is found in lessons that do not mean it.
-_TELLING_ANSWER = 4
+# A shorter answer ("3", "Agent") is found in lessons that do not mean it.
+_TELLING_ANSWER = 12
 
 _BUILT_IN = frozenset({"rdf", "rdfs", "owl", "xsd"})
 _IRI = re.compile(
@@ -104,8 +112,8 @@ def strategies_of(
     near copies of earlier ones.
 
     Example:
-        >>> run, done = StoredRun("r1", "How many?", "prov"), Trajectory("r1", answer="Some 40.")
-        >>> lessons = [Lesson("Count", content="It is some 40."), Lesson("Count", content="COUNT")]
+        >>> run, done = StoredRun("r1", "How many?", "prov"), Trajectory("r1", answer="Some 40 types")
+        >>> lessons = [Lesson("Number", content="Some 40 types."), Lesson("Count", content="COUNT")]
         >>> [m.content for m in strategies_of(run, done, Judgment("r1", True), lessons, 3)]
         ['COUNT']
     """
@@ -162,6 +170,18 @@ def query_parts(sparql: str) -> list[str]:
     if _PATH.search(bare):
         found.append("property path")
     return list(dict.fromkeys(found))
+
+
+def query_shape(sparql: str) -> str:
+    """Write a query without what it alone is about: names of an ontology, texts, prefixes.
+
+    Example:
+        >>> query_shape('PREFIX ex: <urn:x/> SELECT ?a { ?a a ex:C ; rdfs:label "c" } LIMIT 1')
+        'SELECT ?a { ?a a … ; rdfs:label … } LIMIT 1'
+    """
+    bare = _NO_KEYWORDS.sub(lambda part: " " if part[0].startswith("#") else "…", sparql)
+    bare = re.sub(r"\b(?:PREFIX\s+[\w-]*:|BASE)\s*…", " ", bare, flags=re.I)
+    return _one_line(_PREFIXED.sub(lambda name: name[0] if name[1] in _BUILT_IN else "…", bare))
 
 
 def _prefixes_of(trajectory: Trajectory) -> frozenset[str]:

@@ -10,7 +10,13 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from rlm_runtime.memory.lessons import Lesson, exemplars_of, query_parts, strategies_of
+from rlm_runtime.memory.lessons import (
+    Lesson,
+    exemplars_of,
+    query_parts,
+    query_shape,
+    strategies_of,
+)
 from rlm_runtime.memory.levels import LEVELS, level_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
 from rlm_runtime.memory.showing import clip, show_checks
@@ -50,6 +56,7 @@ _PYTHONS = frozenset({"SUBMIT", *dir(builtins), *keyword.kwlist})
 _LIKE = 0.5
 _MESSAGE = 300
 _LINES = 250
+_SHAPE = 500
 
 
 def judge_name(lm: dspy.BaseLM) -> str:
@@ -126,7 +133,8 @@ def extract_by_rules(
         >>> steps = [Step("", "f('Agent')", "prov:Agent"), Step("", "g(q)", "3")]
         >>> done = Trajectory("r1", steps, "3", "SELECT (COUNT(?a) AS ?n) { ?a a prov:Agent }")
         >>> print(extract_by_rules(run, done, Judgment("r1", True))[1].content)
-        Questions of the level aggregation: cell 1 f; cell 2 g. Query with COUNT.
+        Query: SELECT (COUNT(?a) AS ?n) { ?a a … }
+        The way to it: cell 1 f; cell 2 g.
     """
     exemplars = exemplars_of(run, trajectory, judgment)[: max(at_most, 0)]
     lessons = list(_mended(trajectory.steps))
@@ -143,14 +151,13 @@ def _ways_to(run: StoredRun, trajectory: Trajectory) -> list[Lesson]:
     called = [name for step in trajectory.steps for name in _called(step.code)]
     if not (trajectory.sparql.strip() and called):
         return []
-    level = LEVELS[level_of(run.query)]
     parts = query_parts(trajectory.sparql)
-    made = ", ".join(parts) or "plain patterns"
     return [
         Lesson(
-            f"From {called[0]} to a query with {made}",
-            f"For a question of the level {level}.",
-            f"Questions of the level {level}: {_path(trajectory.steps)} Query with {made}.",
+            f"Query with {', '.join(parts) or 'plain patterns'}, from {called[0]} on",
+            f"For a question of the level {LEVELS[level_of(run.query)]}.",
+            f"Query: {clip(query_shape(trajectory.sparql), _SHAPE)}\n"
+            f"The way to it: {_path(trajectory.steps)}",
             tuple(dict.fromkeys([*called, *parts])),
         )
     ]
