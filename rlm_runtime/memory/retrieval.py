@@ -26,19 +26,17 @@ _SAME = 0.8
 
 # Words of a question's frame. "Many", "most", "not", "without", "each" and their like stay: they
 # tell a count from a list.
-_STOP_WORDS = frozenset(
-    """
-    a about also am an and any are as at be been being but by can could did do does doing for from
-    give given had has have having he her here hers him his how i if in into is it its itself
-    just kindly know let like list look me mine my name need of on or our ours please she should
-    show so some such tell than that the their theirs them then there these they this those to
-    too up us want was we were what when where which while who whom whose why will with would you
-    your yours
-    """.split()
-)
+_FRAME = """
+a about also am an and any are as at be been being but by can could did do does doing for from give
+had has have having he her here hers him his how i if in into is it its itself just kindly know let
+like list look me mine my need of on or our ours please she should show so some such tell than that
+the their theirs them then there these they this those to too up us want was we were what when where
+which while who whom whose why will with would you your yours
+"""
+_STOP_WORDS = frozenset(_FRAME.split())
 
-# The weights: a title or question that says it counts for more than a mention in the text.
-_BM25 = "-bm25(memory_fts, 3.0, 2.0, 1.0, 3.0, 2.0)"
+# The question that it was learned from says best what a memory is about.
+_BM25 = "-bm25(memory_fts, 1.5, 1.0, 1.0, 3.0, 1.0)"
 # An unjudged memory keeps its rank; at the most a tenth is added or taken (Laplace's estimate).
 _PREFERENCE = """
 (0.9 + 0.2 * (memory_items.succeeded + 1.0) / (memory_items.succeeded + memory_items.failed + 2))
@@ -122,9 +120,10 @@ def _ranked(
     for expression, rows in _expressions(db, words):
         given = (filters.level, expression, *values)
         # To filter all that match costs more than to rank it, and is seldom needed.
-        if rows <= _MOST_ROWS:
+        few = rows <= _MOST_ROWS
+        if few:
             yield from db.execute(best, given)
-        if rows > _FIRST_LOOK:
+        if not few or rows > _FIRST_LOOK:
             yield from db.execute(newest, given)
 
 

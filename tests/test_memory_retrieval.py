@@ -1,0 +1,243 @@
+"""Memories that fit a question are found: ranked, filtered, apart, in the same order each time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from rlm_runtime.memory import Memory, MemoryFilters, SQLiteMemoryBackend
+from rlm_runtime.memory.levels import level_of
+from rlm_runtime.memory.words import searchable, words_of
+from tests.support.memories import DOMAINS, asked_again, memories_of
+
+MANY = 2_400
+
+
+@pytest.fixture
+def store() -> Iterator[SQLiteMemoryBackend]:
+    with SQLiteMemoryBackend(":memory:") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def memories() -> list[Memory]:
+    return list(memories_of(DOMAINS, MANY))
+
+
+@pytest.fixture(scope="module")
+def full(memories: list[Memory]) -> Iterator[SQLiteMemoryBackend]:
+    """Eight domains, three hundred memories each, all with the words of their domain."""
+    with SQLiteMemoryBackend(":memory:") as opened:
+        for memory in memories:
+            opened.add_memory(memory)
+        yield opened
+
+
+def titles(
+    store: SQLiteMemoryBackend, task: str, k: int = 3, filters: MemoryFilters | None = None
+) -> list[str]:
+    return [found.memory.title for found in store.retrieve(task, k, filters)]
+
+
+@pytest.mark.parametrize("levels", [False, True])
+def test_a_question_in_other_words_finds_its_memory(
+    full: SQLiteMemoryBackend, memories: list[Memory], levels: bool
+) -> None:
+    asked = asked_again(memories, DOMAINS, 200)
+    assert full.get_stats().memories >= 2_000
+    assert not any(one.question in (one.wanted.query, one.wanted.title) for one in asked)
+    hits = 0
+    for one in asked:
+        filters = MemoryFilters(level=level_of(one.question) if levels else None)
+        found = full.retrieve(one.question, 3, filters)
+        hits += one.wanted.memory_id in [each.memory.memory_id for each in found]
+    assert hits / len(asked) >= 0.95
+
+
+def test_words_match_in_any_form(store: SQLiteMemoryBackend) -> None:
+    store.add_memory(Memory("Ships", "Follow ex:wasDerivedFrom and has_primary_source."))
+    store.add_memory(Memory("Cafés", "Their menus are in ex:HTMLPages."))
+    store.add_memory(Memory("人口", "東京都の人口を数える"))
+    store.add_memory(Memory("Реки", "Длина рек"))
+    assert titles(store, "What is deriving?") == ["Ships"]
+    assert titles(store, "primarySources") == ["Ships"]
+    assert titles(store, "WASDERIVEDFROM") == ["Ships"]
+    assert titles(store, "cafe") == ["Cafés"]
+    assert titles(store, "Cafe\N{COMBINING ACUTE ACCENT}s") == ["Cafés"]
+    assert titles(store, "page menu") == ["Cafés"]
+    assert titles(store, "東京はどこ") == ["人口"]
+    assert titles(store, "длина") == ["Реки"]
+
+
+def test_the_frame_of_a_question_finds_nothing(store: SQLiteMemoryBackend) -> None:
+    store.add_memory(Memory("What is it?", "Which of these are they, and who would they be for?"))
+    assert titles(store, "Who is it that would have been for them?") == []
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        "",
+        " \n\t",
+        "?!",
+        '"',
+        "'; DROP TABLE memory_items; --",
+        'NEAR("agent" 3',
+        "agent AND OR NOT",
+        "title : agent*",
+        "{title} : ^agent + - ( ) [ ]",
+        "\0agent\0",
+        "\ud800 agent",
+        "agent " * 10_000,
+        " ".join(f"agent{n}" for n in range(10_000)),
+        "(" * 5_000,
+        "a" * 100_000,
+        "🙂 👩‍👩‍👧 \u202e",
+    ],
+)
+def test_any_text_can_be_asked(store: SQLiteMemoryBackend, task: str) -> None:
+    store.add_memory(Memory("Agents", "An agent acts."))
+    expected = ["Agents"] if "agent" in words_of(task)[:32] else []
+    assert titles(store, task) == expected
+
+
+@given(st.text(max_size=80))
+@settings(
+    deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_any_text_that_is_kept_is_found_by_itself(store: SQLiteMemoryBackend, text: str) -> None:
+    store.add_memory(Memory("Kept", f"xylopolist {text}"))
+    found = store.retrieve(f"xylopolist {text}", 1)
+    assert len(found) == 1
+    assert "xylopolist" in found[0].memory.content
+
+
+def test_filters_change_what_is_found(store: SQLiteMemoryBackend) -> None:
+    base = Memory("", "", tags=("count",), ontology="prov", source="success", succeeded=3, failed=1)
+    kinds = {
+        "Fits": base,
+        "About any": replace(base, ontology=None),
+        "Other ontology": replace(base, ontology="foaf"),
+        "Exemplar": replace(base, kind="exemplar"),
+        "Of a failure": replace(base, source="failure"),
+        "More tags": replace(base, tags=("count", "time")),
+        "Misled": replace(base, succeeded=1, failed=2),
+        "Not judged": replace(base, succeeded=0, failed=0),
+        "Retired": replace(base, retired=True),
+    }
+    for number, (title, memory) in enumerate(kinds.items()):
+        words = " ".join(f"w{number}x{n}" for n in range(30))
+        store.add_memory(replace(memory, title=title, content=f"Count agents. {words}"))
+
+    def found(**wanted: object) -> set[str]:
+        return set(titles(store, "agents", 20, MemoryFilters(**wanted)))  # type: ignore[arg-type]
+
+    shown = set(kinds) - {"Retired"}
+    assert found() == shown
+    assert found(retired=True) == set(kinds)
+    assert found(ontology="prov") == shown - {"Other ontology"}
+    assert found(ontology="foaf") == {"Other ontology", "About any"}
+    assert found(ontology="none") == {"About any"}
+    assert found(kind="exemplar") == {"Exemplar"}
+    assert found(source="failure") == {"Of a failure"}
+    assert found(tags=("time", "count")) == {"More tags"}
+    assert found(tags=("time", "space")) == set()
+    assert found(min_success_rate=0.75) == shown - {"Misled"}
+    assert found(min_success_rate=0.8) == {"Not judged"}
+    assert found(kind="exemplar", source="failure") == set()
+
+
+def test_a_filter_that_few_pass_finds_them_among_thousands(store: SQLiteMemoryBackend) -> None:
+    for number in range(600):
+        store.add_memory(Memory(f"Agent agents {number}", "Agent.", ontology="crowd"))
+    store.add_memory(Memory("Late", "Of many things one is an agent.", ontology="few"))
+    store.add_memory(Memory("Later", "There may be some agent in it too.", ontology="few"))
+    found = titles(store, "agent", 3, MemoryFilters(ontology="few"))
+    assert sorted(found) == ["Late", "Later"]
+
+
+def test_frequent_words_fill_up_what_rare_ones_leave(
+    store: SQLiteMemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlm_runtime.memory.retrieval._MOST_ROWS", 10)
+    for number in range(40):
+        store.add_memory(Memory(f"Agent {number}", f"Agents act {number * 'x'}."))
+    store.add_memory(Memory("Plans", "A plan."))
+    store.add_memory(Memory("Agents and labels", "Agents act and have labels."))
+    found = titles(store, "plans of agents that act", 3)
+    assert len(found) == 3
+    assert "Plans" in found
+    assert titles(store, "agents act labels", 1) == ["Agents and labels"]
+    assert len(titles(store, "agents act", 60)) >= 10
+    assert len(titles(store, "agents", 3)) == 3
+
+
+def test_no_two_are_nearly_the_same(store: SQLiteMemoryBackend) -> None:
+    told = "Use COUNT with DISTINCT over the agents, for rows repeat when they have two labels."
+    for extra in ("", " Always.", " Check it.", " Really."):
+        store.add_memory(Memory("Count agents", told + extra))
+    store.add_memory(Memory("Labels", "Agents have a skos:prefLabel in several languages."))
+    found = store.retrieve("count agents", 5)
+    assert len(found) == 2
+    assert [one.memory.title for one in found] == ["Count agents", "Labels"]
+
+
+def test_memories_that_helped_come_before_those_that_did_not(store: SQLiteMemoryBackend) -> None:
+    for title, succeeded, failed in (("Alpha", 1, 2), ("Bravo", 0, 0), ("Gamma", 5, 1)):
+        words = " ".join(f"{title}{n}" for n in range(9))
+        store.add_memory(Memory(title, f"agent {words}", succeeded=succeeded, failed=failed))
+    assert titles(store, "agents") == ["Gamma", "Bravo", "Alpha"]
+
+
+def test_the_level_is_preferred_and_then_its_neighbours(store: SQLiteMemoryBackend) -> None:
+    for title, level in (("Ones", 1), ("Threes", 3), ("Fours", 4), ("None", None)):
+        words = " ".join(f"{title}{n}" for n in range(9))
+        store.add_memory(Memory(title, f"agent {words}", level=level))
+    assert titles(store, "agents", 2, MemoryFilters(level=3)) == ["Threes", "Fours"]
+    assert titles(store, "agents", 2, MemoryFilters(level=1))[0] == "Ones"
+    assert len(titles(store, "agents", 9, MemoryFilters(level=5))) == 4
+
+
+def test_a_better_fit_weighs_more_than_any_preference(store: SQLiteMemoryBackend) -> None:
+    for number in range(20):
+        store.add_memory(Memory(f"Other {number}", f"Something else, number {number}."))
+    store.add_memory(Memory("Fits", "Orders of a supplier by month", failed=3, level=5))
+    store.add_memory(Memory("Helped", "Months have names and numbers", succeeded=30, level=1))
+    found = titles(store, "supplier orders by month", 2, MemoryFilters(level=1))
+    assert found == ["Fits", "Helped"]
+
+
+def test_scores_fall_and_the_order_is_the_same_each_time(memories: list[Memory]) -> None:
+    answers = []
+    for some in (memories[:300], memories[:300][::-1]):
+        with SQLiteMemoryBackend(":memory:") as store:
+            for memory in some:
+                store.add_memory(memory)
+            found = store.retrieve("Which patients do the doctors treat?", 8)
+        scores = [one.score for one in found]
+        assert scores == sorted(scores, reverse=True)
+        answers.append([one.memory.memory_id for one in found])
+    assert answers[0] == answers[1]
+    assert len(answers[0]) == 8
+
+
+@pytest.mark.parametrize("k", [0, -1])
+def test_none_are_wanted(store: SQLiteMemoryBackend, k: int) -> None:
+    store.add_memory(Memory("Agents", "An agent acts."))
+    assert store.retrieve("agent", k) == []
+
+
+def test_searching_writes_nothing(store: SQLiteMemoryBackend) -> None:
+    known = store.add_memory(Memory("Agents", "An agent acts."))
+    store.retrieve("agent")
+    memory = store.get_memory(known)
+    assert memory is not None
+    assert memory.accessed == 0
+
+
+def test_names_are_indexed_whole_and_in_parts() -> None:
+    assert searchable("ex:hadHTMLPage_count") == "ex hadHTMLPage had HTML Page count"
