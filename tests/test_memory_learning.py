@@ -430,11 +430,11 @@ class TestLearning:
             assert len(lm.prompts) == 1
 
     def test_another_run_of_a_trajectory_is_judged_by_itself(self) -> None:
+        later = dataclasses.replace(_RUN, run_id="run-2", trajectory_id="run-1", converged=False)
         with _store() as backend:
-            learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
-            run = dataclasses.replace(_RUN, run_id="run-2", trajectory_id="run-1", converged=False)
             done = dataclasses.replace(_DONE, run_id="run-2")
-            assert not learn(backend, run, done, _CHECKED, lm=OfflineLM()).judgment.success
+            assert not learn(backend, later, done, _CHECKED, lm=OfflineLM()).judgment.success
+            assert learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM()).judgment.success
 
     def test_learning_twice_adds_nothing(self) -> None:
         with _store() as backend:

@@ -36,7 +36,7 @@ _BUILT_IN = frozenset({"rdf", "rdfs", "owl", "xsd"})
 _IRI = re.compile(
     r"\bhttps?://(?!www\.w3\.org/(?:1999/02/22-rdf|2000/01/rdf-s|2002/07/owl|2001/X))"
 )
-_PREFIXED = re.compile(r"(?<![\w:/.<])((?:[A-Za-z][\w-]*)?):[A-Za-z_]\w*")
+_PREFIXED = re.compile(r"(?<![\w:/.<-])((?:[A-Za-z][\w-]*)?):[A-Za-z_]\w*")
 _NO_KEYWORDS = re.compile(r"<[^<>\s]*>|\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|#[^\n]*")
 _KEYWORD = re.compile(
     r"(?<![?$:\w])(ASK|CONSTRUCT|DESCRIBE|COUNT|SUM|AVG|MIN|MAX|GROUP_CONCAT|GROUP\s+BY|HAVING"
@@ -112,7 +112,8 @@ def strategies_of(
     near copies of earlier ones.
 
     Example:
-        >>> run, done = StoredRun("r1", "How many?", "prov"), Trajectory("r1", answer="Some 40 types")
+        >>> run = StoredRun("r1", "How many?", "prov")
+        >>> done = Trajectory("r1", answer="Some 40 types")
         >>> lessons = [Lesson("Number", content="Some 40 types."), Lesson("Count", content="COUNT")]
         >>> [m.content for m in strategies_of(run, done, Judgment("r1", True), lessons, 3)]
         ['COUNT']

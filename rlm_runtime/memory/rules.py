@@ -54,6 +54,8 @@ _OWN = re.compile(
 _PYTHONS = frozenset({"SUBMIT", *dir(builtins), *keyword.kwlist})
 # A cell that shares less with a failed one was another attempt, no repair.
 _LIKE = 0.5
+# Comparing takes time with the square of them.
+_WORDS = 500
 _MESSAGE = 300
 _LINES = 250
 _SHAPE = 500
@@ -105,9 +107,11 @@ def judge_by_rules(run: StoredRun, trajectory: Trajectory, grounding: Grounding 
         >>> judge_by_rules(run, done, checked).reason
         'The query ran again and gave 1 row. Of 1 IRIs in the evidence, 1 occur in the ontology.'
     """
-    against = ruled_out(run, grounding) or _against(trajectory, grounding)
+    impossible = ruled_out(run, grounding)
+    against = impossible or _against(trajectory, grounding)
     borne_out = grounding is not None and grounding.sparql_rows and grounding.evidence_iris
     confidence = _BORNE_OUT if against or borne_out else _NOT_CONTRADICTED
+    confidence = 1.0 if impossible else confidence
     reason = Redaction().text(against or " ".join(show_checks(grounding).split()))
     return Judgment(run.run_id, against is None, reason, confidence, "rules")
 
@@ -179,8 +183,7 @@ def _failure(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> Less
 def _mended(steps: Sequence[Step]) -> Iterator[Lesson]:
     """Tell what failed and what ran in its place."""
     for number, step in enumerate(steps):
-        later = _repair(steps, number)
-        if step.error is None or later is None:
+        if step.error is None or (later := _repair(steps, number)) is None:
             continue
         raised = _raised(step.error)
         failed, ran = _changes(step.code, later.code)
@@ -206,9 +209,9 @@ def _repair(steps: Sequence[Step], failed: int) -> Step | None:
     ran = next((step for step in steps[failed + 1 :] if step.error is None), None)
     if ran is None:
         return None
-    matcher = difflib.SequenceMatcher(None, steps[failed].code, ran.code, autojunk=False)
-    alike = matcher.quick_ratio() >= _LIKE and matcher.ratio() >= _LIKE
-    return ran if alike else None
+    broken, mended = (re.findall(r"\w+", code)[:_WORDS] for code in (steps[failed].code, ran.code))
+    alike = difflib.SequenceMatcher(None, broken, mended, autojunk=False).ratio()
+    return ran if alike >= _LIKE else None
 
 
 def _changes(failed: str, ran: str) -> tuple[str, str]:
