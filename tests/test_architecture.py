@@ -24,6 +24,7 @@ LAYERS = {
     "ontology": 1,
     "interpreter": 1,
     "logging": 1,
+    "memory": 1,
     "tools": 2,
     "engine": 3,
     "cli": 4,

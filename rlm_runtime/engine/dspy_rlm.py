@@ -16,12 +16,14 @@ from rlm_runtime.engine.budget import Budget
 from rlm_runtime.engine.grounding import ground
 from rlm_runtime.engine.models import resolve_model
 from rlm_runtime.engine.program import OntologyRLM
+from rlm_runtime.engine.remembering import RunMemories, opened_backend
 from rlm_runtime.engine.turns import budgeted
 from rlm_runtime.errors import BudgetExceeded, ConfigurationError
 from rlm_runtime.guard import shielded
 from rlm_runtime.logging.observe import observe
 from rlm_runtime.logging.observed_run import ObservedRun
 from rlm_runtime.logging.stream import Sink
+from rlm_runtime.memory import MemoryBackend
 from rlm_runtime.ontology import Ontology, open_ontology
 from rlm_runtime.redaction import redact_secrets
 from rlm_runtime.types import Grounding, RunResult
@@ -49,6 +51,9 @@ def run_dspy_rlm(
     interpreter: str | Callable[[], CodeInterpreter] = "monty",
     sense_card: str | None = None,
     sense_card_chars: int = 3_000,
+    memory_backend: MemoryBackend | str | Path | None = None,
+    retrieve_memories: int = 3,
+    extract_memories: bool = False,
     run_id: str | None = None,
     trajectory_id: str | None = None,
     log_path: str | Path | None = None,
@@ -91,6 +96,10 @@ def run_dspy_rlm(
             sandbox), or a factory of DSPy interpreters.
         sense_card: The overview that the model reads first; None means one made from the data.
         sense_card_chars: The most characters of an overview made from the data.
+        memory_backend: Store of memories of earlier runs, or the path of its SQLite file, which
+            is made if it is not there. The run is kept in it.
+        retrieve_memories: The most memories that the model is shown; 0 for none.
+        extract_memories: True has the sub-model judge the run and write down what it taught.
         run_id: Identifies the run for ever; default: a new UUID in hex.
         trajectory_id: Groups runs that belong together; default: the run id.
         log_path: JSONL file to append the run's events to.
@@ -122,6 +131,7 @@ def run_dspy_rlm(
     Raises:
         ConfigurationError: Settings that cannot work; before anything is spent.
         OntologyError: The ontology cannot be read.
+        MemoryStoreError: The store of memories cannot be opened or asked.
         Exception: Whatever the LM or the sandbox raised.
 
     Example:
@@ -171,9 +181,13 @@ def _run(cancelled: threading.Event | None, options: dict[str, Any]) -> RunResul
     query = options["query"]
     if not isinstance(query, str) or not query.strip():
         raise ConfigurationError("query= is empty. Ask a question in words.")
-    for name in ("max_iterations", "max_output_chars"):
-        if options[name] < 1:
-            raise ConfigurationError(f"{name}={options[name]!r} must be at least 1.")
+    for name, least in (("max_iterations", 1), ("max_output_chars", 1), ("retrieve_memories", 0)):
+        if options[name] < least:
+            raise ConfigurationError(f"{name}={options[name]!r} must be at least {least}.")
+    if options["extract_memories"] and options["memory_backend"] is None:
+        raise ConfigurationError(
+            "extract_memories=True needs a place to keep them: give memory_backend= a path."
+        )
     budget = Budget(
         **{key: options[key] for key in ("max_tokens", "max_cost", "timeout")}, cancelled=cancelled
     )
@@ -188,7 +202,8 @@ def _run(cancelled: threading.Event | None, options: dict[str, Any]) -> RunResul
     source = options["ontology"]
     ontology = open_ontology(source)
     try:
-        return _observe_run(ontology, model, sub_model, budget, options)
+        with opened_backend(options["memory_backend"]) as backend:
+            return _observe_run(ontology, model, sub_model, budget, backend, options)
     finally:
         if ontology is not source:
             ontology.close()
@@ -199,6 +214,7 @@ def _observe_run(
     model: dspy.BaseLM,
     sub_model: dspy.BaseLM | None,
     budget: Budget,
+    backend: MemoryBackend | None,
     options: dict[str, Any],
 ) -> RunResult:
     name = options["ontology_name"] or ontology.name
@@ -216,7 +232,7 @@ def _observe_run(
         params={
             "model": model.model,
             "sub_model": (sub_model or model).model,
-            "has_memory": False,
+            "has_memory": backend is not None,
             "interpreter": interpreter if isinstance(interpreter, str) else "custom",
             **{key: options[key] for key in _PARAMS if options[key] is not None},
         },
@@ -225,8 +241,12 @@ def _observe_run(
     )
     with observed as run, dspy.context(lm=model):
         budget = dataclasses.replace(budget, spent=lambda: run.usage.total)
+        memories = RunMemories(backend, options["query"], name) if backend is not None else None
+        remembered = memories.recall(run, options["retrieve_memories"]) if memories else ""
         with budgeted(budget):
-            prediction = program(query=options["query"])
+            prediction = program(
+                query=options["query"], context=f"{program.context}\n\n{remembered}".strip()
+            )
         if prediction.stop_reason == "budget":
             _emit_budget(run, prediction.exceeded)
         with shielded("check the answer against the ontology") as checked:
@@ -234,6 +254,16 @@ def _observe_run(
         if not checked.ok:
             grounding = Grounding(sparql_ok=False, sparql_error=str(checked.error))
         _report(run, prediction, grounding)
+        if memories is not None:
+            judge = (sub_model or model) if options["extract_memories"] else None
+            answer = run.shown(
+                {
+                    "query": options["query"],
+                    **{field: prediction[field] for field in _KEPT_FIELDS},
+                }
+            )
+            memories.leave(run, answer, grounding, model=model.model, judge=judge)
+            run.report(metrics=memories.metrics)
     return RunResult(
         **{field: prediction[field] for field in _ANSWER_FIELDS},
         trajectory=run.steps,
@@ -282,6 +312,7 @@ _OBSERVE_OPTIONS = (
     "sinks",
     "verbose",
 )
+_KEPT_FIELDS = ("answer", "sparql", "evidence", "converged", "stop_reason")
 _ANSWER_FIELDS = ("answer", "sparql", "evidence", "thinking", "verification", "reflection")
 
 

@@ -47,6 +47,7 @@ class ObservedRun:
         self.root_id = uuid.uuid4().hex
         self.tally = Tally()
         self._mlflow = mlflow_sink
+        self._redact = redact
         also = [mlflow_sink] if mlflow_sink is not None else []
         self.stream = EventStream(run_id, trajectory_id, [self.tally, *sinks, *also], redact)
         self.recorder = Recorder(
@@ -77,6 +78,11 @@ class ObservedRun:
     def steps(self) -> list[Step]:
         """The REPL steps so far, oldest first."""
         return self.tally.steps
+
+    def shown(self, value: Any) -> Any:
+        """Give a value as the run's records show it: plain, and without secrets."""
+        readable = plain(value)
+        return readable if self._redact is None else self._redact.value(readable)
 
     def report(
         self,
