@@ -376,6 +376,14 @@ def test_a_cache_that_cannot_be_written_says_so(
         load_path(large)
 
 
+def test_a_garbled_memory_of_a_store_is_swept_away(large: Path) -> None:
+    known = ontologies_folder() / ".known"
+    known.mkdir(parents=True)
+    (known / "garbled").write_bytes(b"\xff")
+    assert count(load_path(large)) == TRIPLES
+    assert not (known / "garbled").exists()
+
+
 def test_those_not_used_for_longest_go_first(
     tmp_path: Path, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

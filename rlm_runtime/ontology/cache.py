@@ -199,5 +199,5 @@ def _sweep() -> None:
     there = {folder.name for folder in _folders()}
     for known in (root / ".known").glob("*"):
         with contextlib.suppress(OSError):
-            if known.read_text("ascii") not in there:
+            if known.read_bytes().decode("ascii", "replace") not in there:
                 known.unlink()

@@ -55,10 +55,12 @@ class HostedOntology:
         # At the end of the process all workers end without being asked.
         self._leave.atexit = False
         try:
-            self._prefixes = PrefixMap(shared.open(on_progress))
+            opened = shared.open(on_progress)
         except BaseException:
             self._leave()
             raise
+        self._prefixes = PrefixMap(opened.prefixes)
+        self._unresolved_imports = opened.unresolved_imports
         self._schemas = ClassSchemas(self)
 
     @property
@@ -75,6 +77,11 @@ class HostedOntology:
     def prefixes(self) -> Mapping[str, str]:
         """Prefix to namespace IRI: the source's own first, then the usual ones."""
         return self._prefixes
+
+    @property
+    def unresolved_imports(self) -> tuple[str, ...]:
+        """IRIs of what it imports and no local file was named for: that is not loaded."""
+        return self._unresolved_imports
 
     def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
         """Run a read-only SPARQL query; known prefixes need no declaration.
