@@ -32,7 +32,6 @@ class Known:
         always_post: Whether it takes no GET, or no long ones.
         label_predicates: Label predicates that are in use, the best first; None when not asked.
         full_text: Its way of full-text search; None when it has none that is known.
-        asked_for_full_text: Whether it was looked for.
         cards: Sense cards by their greatest length.
     """
 
@@ -42,7 +41,6 @@ class Known:
     always_post: bool = False
     label_predicates: tuple[str, ...] | None = None
     full_text: FullText | None = None
-    asked_for_full_text: bool = False
     cards: dict[int, SenseCard] = field(default_factory=dict)
 
 
