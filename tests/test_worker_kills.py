@@ -20,7 +20,7 @@ from pyoxigraph import Store
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
 from rlm_runtime.ontology import Ontology, open_ontology, sharing
-from rlm_runtime.ontology.cache import ontologies_folder
+from rlm_runtime.ontology.cache import clear_cache, ontologies_folder
 from rlm_runtime.ontology.worker_messages import EngineQuery
 from tests.support.workers import alive, becomes, needs_proc, workers_of
 
@@ -342,6 +342,18 @@ def test_no_query_over_a_store_on_disk_finds_a_way_out(large: Path) -> None:
         with pytest.raises(QueryError):
             ontology._shared.ask("run", asked, timeout=60)  # type: ignore[attr-defined]
         assert not select.select([listening], [], [], 0)[0]
+
+
+def test_a_store_stays_in_the_cache_while_a_worker_has_it_open(large: Path) -> None:
+    # A limit of its own, for each test has a cache of its own, and workers outlive tests.
+    with open_ontology(large, memory_limit=2**30 + 1) as ontology:
+        assert clear_cache() == []
+        assert works(ontology)
+        worker = ontology._shared._worker  # type: ignore[attr-defined]
+        os.kill(worker._process.pid, signal.SIGKILL)
+        assert becomes(lambda: worker.gone)
+        assert len(clear_cache()) == 1
+        assert works(ontology), "it is built anew"
 
 
 def test_a_store_of_more_files_than_the_engine_opens_at_first_is_read_whole(

@@ -75,6 +75,8 @@ def clear(
 ) -> None:
     """Remove stores; they are built again when they are needed.
 
+    Those that a program has open stay.
+
     For example:
 
       rlm-runtime ontology cache clear --older-than 30d

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.folders import cache_folder
@@ -26,6 +26,7 @@ __all__ = [
     "cache_entries",
     "clear_cache",
     "evict",
+    "keep_in_use",
     "lock_of",
     "ontologies_folder",
     "remove_entry",
@@ -110,7 +111,7 @@ def cache_entries() -> list[CacheEntry]:
 def clear_cache(older_than: float = 0.0) -> list[CacheEntry]:
     """Remove stores, and what killed processes left; give what was removed.
 
-    Who has a store open goes on with it. One that is being built stays.
+    One that is being built, or that a worker has open, stays.
 
     Args:
         older_than: Only stores that were not opened for so many seconds.
@@ -125,6 +126,8 @@ def clear_cache(older_than: float = 0.0) -> list[CacheEntry]:
 def evict(keep: str) -> None:
     """Remove the stores that were not used for longest, until all fit into the size limit.
 
+    One that is being built, or that a worker has open, stays.
+
     Args:
         keep: Key of the one that stays in any case.
     """
@@ -135,6 +138,22 @@ def evict(keep: str) -> None:
         if total > limit and entry.key != keep and _remove_unless_busy(entry.key):
             total -= entry.size
     _sweep()
+
+
+def keep_in_use(folder: Path) -> IO[bytes] | None:
+    """Keep a store from being removed, for the engine opens some of its files only to read them.
+
+    Returns:
+        To be held for as long; None where the system itself keeps what is open, or at a store
+        that is gone.
+    """
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        manifest = (folder / MANIFEST).open("rb")
+        fcntl.flock(manifest, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return manifest
+    return None
 
 
 def lock_of(key: str) -> BaseFileLock:
@@ -171,10 +190,24 @@ def _remove_unless_busy(key: str) -> bool:
 
     try:
         with lock_of(key).acquire(timeout=0):
+            if _is_in_use(ontologies_folder() / key):
+                return False
             remove_entry(key)
     except (Timeout, PermissionError):
         return False
     return True
+
+
+def _is_in_use(folder: Path) -> bool:
+    with contextlib.suppress(ImportError, FileNotFoundError):
+        import fcntl
+
+        with (folder / MANIFEST).open("r+b") as manifest:
+            try:
+                fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
 
 
 def _folders() -> Iterator[Path]:

@@ -22,6 +22,7 @@ from typing import Any
 import pyoxigraph
 
 from rlm_runtime.errors import OntologyError, QueryError, RlmError
+from rlm_runtime.ontology.cache import keep_in_use
 from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path
 from rlm_runtime.ontology.local import LocalOntology
@@ -124,6 +125,8 @@ class _Worker:
         importlib.import_module("rlm_runtime.ontology.label_build")
         if loaded.folder is None:
             open_nothing_more()
+        else:
+            self._in_use = keep_in_use(loaded.folder)
         for _ in range(MOST_AT_ONCE):
             self._ready.put(ontology)
         opened = Opened(ontology.prefixes, loaded.unresolved_imports)
