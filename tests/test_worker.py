@@ -252,6 +252,13 @@ def test_a_file_that_cannot_be_loaded_says_so_each_time(tmp_path: Path) -> None:
         assert size(ontology) == 2
 
 
+def test_the_home_of_nobody_is_no_file(path: Path) -> None:
+    with pytest.raises(OntologyError, match="no file or folder ~nobody-at-all"):
+        open_ontology("~nobody-at-all/pets.ttl")
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        open_ontology(path, imports={"http://e/b": "~nobody-at-all/b.ttl"})
+
+
 def test_without_a_file_descriptor_left_it_says_so(path: Path) -> None:
     program = """
 import os, resource, sys, tempfile

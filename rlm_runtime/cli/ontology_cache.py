@@ -75,7 +75,7 @@ def clear(
 ) -> None:
     """Remove stores; they are built again when they are needed.
 
-    Those that a program has open stay.
+    Very large ones stay while a program has them open.
 
     For example:
 

@@ -111,7 +111,8 @@ def cache_entries() -> list[CacheEntry]:
 def clear_cache(older_than: float = 0.0) -> list[CacheEntry]:
     """Remove stores, and what killed processes left; give what was removed.
 
-    One that is being built, or that a worker has open, stays.
+    Who has a store open goes on with it: one whose files a worker has yet to open stays, as does
+    one that is being built.
 
     Args:
         older_than: Only stores that were not opened for so many seconds.
@@ -126,7 +127,7 @@ def clear_cache(older_than: float = 0.0) -> list[CacheEntry]:
 def evict(keep: str) -> None:
     """Remove the stores that were not used for longest, until all fit into the size limit.
 
-    One that is being built, or that a worker has open, stays.
+    One that is being built, or whose files a worker has yet to open, stays.
 
     Args:
         keep: Key of the one that stays in any case.

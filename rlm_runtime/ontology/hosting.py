@@ -42,7 +42,7 @@ def host_path(
     on_progress: OnProgress | None,
 ) -> HostedOntology:
     """Host a file or folder; see ``open_ontology``."""
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     syntax = named_syntax(format) if format else None
     memory = _memory(memory_limit)
     source = find_source(path, syntax, imports)

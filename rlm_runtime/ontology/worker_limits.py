@@ -7,6 +7,7 @@ import ctypes
 import os
 import struct
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "be_killed_first",
     "die_with_parent",
     "dump_no_core",
+    "has_open",
     "open_no_socket",
     "open_nothing_more",
 ]
@@ -78,13 +80,26 @@ def open_no_socket() -> None:
 def open_nothing_more() -> None:
     """Keep this process from opening another file or socket, for good.
 
-    What is open already stays so. Not for a store on disk: of its files the engine opens a few
-    at first, and the others when it reads them.
+    What is open already stays so.
     """
     with contextlib.suppress(ImportError):
         import resource
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def has_open(files: Iterable[Path]) -> bool:
+    """Say whether this process has all these files open; False where that cannot be found out."""
+    held: set[tuple[int, int]] = set()
+    try:
+        for descriptor in os.listdir("/dev/fd"):
+            # The one of this listing is closed by now.
+            with contextlib.suppress(OSError):
+                status = os.fstat(int(descriptor))
+                held.add((status.st_dev, status.st_ino))
+        return held.issuperset((status.st_dev, status.st_ino) for status in map(os.stat, files))
+    except OSError:
+        return False
 
 
 def dump_no_core() -> None:

@@ -33,6 +33,7 @@ from rlm_runtime.ontology.worker_limits import (
     be_killed_first,
     die_with_parent,
     dump_no_core,
+    has_open,
     open_no_socket,
     open_nothing_more,
 )
@@ -123,7 +124,8 @@ class _Worker:
         allow_memory(opening.memory_limit)
         # The first search may build an index, and by then no file can be opened.
         importlib.import_module("rlm_runtime.ontology.label_build")
-        if loaded.folder is None:
+        # Of a large store the engine opens a few files at first, and the others to read them.
+        if loaded.folder is None or has_open(loaded.folder.rglob("*.sst")):
             open_nothing_more()
         else:
             self._in_use = keep_in_use(loaded.folder)
