@@ -27,9 +27,8 @@ from rlm_runtime.ontology.remote_errors import (
 )
 from rlm_runtime.ontology.remote_fulltext import check_search_query
 from rlm_runtime.ontology.remote_http import Answer, HttpClient
-from rlm_runtime.ontology.remote_known import Known, known_of
+from rlm_runtime.ontology.remote_known import Known, declared_prefixes, known_of
 from rlm_runtime.ontology.remote_login import PRIVATE_VARIABLE, find_login
-from rlm_runtime.ontology.remote_prefixes import declared_prefixes
 from rlm_runtime.ontology.remote_request import LEGAL_IRI, Dataset, bounded_text, make_request
 from rlm_runtime.ontology.remote_results import read_rows
 from rlm_runtime.ontology.remote_search import search_remote
