@@ -374,6 +374,76 @@ def test_a_real_parser_finds_nothing_that_was_let_through(pieces: list[str], gap
     assert _second_opinion(declared + query) in ("reads", "broken")
 
 
+# What reaches out, behind what may hide it from us and before what may cover its end.
+_DISGUISED = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["SELECT * {", "SELECT * { ?s ?p ?o .", "SELECT * { ?s ?p", "SELECT (1<2"]),
+    st.sampled_from(
+        [
+            *(" ", " '", ' """', " 'x\\' ", " '\\u0027 . ", " '\\U0027 . ", " '\\u00000027 . "),
+            *("#>'''\n AS ?x) ", " FILTER(1<2#>'''\n) ", " # \r '''\n ", " # ", " #\\u000a", " <a"),
+        ]
+    ),
+    st.sampled_from(
+        [
+            *("SERVICE <http://x/> { ?s ?p ?o }", "\u017fERVICE <http://x/> { ?s ?p ?o }"),
+            *(
+                "FROM <http://x/> { ?s ?p ?o",
+                "FROM NAMED <http://x/> {",
+                "SERVICEex:a { ?s ?p ?o }",
+            ),
+        ]
+    ),
+    st.sampled_from(["", " #'\n", " #'''\n", ' #"""\n', " '", " >"]),
+)
+
+
+def test_engines_that_can_reach_out_do_not_whatever_was_let_through(
+    tmp_path: Path, listener: tuple[int, list[str]]
+) -> None:
+    import pyoxigraph
+    import rdflib
+
+    port, calls = listener
+    canary = tmp_path / "canary.ttl"
+    canary.write_text("<http://e/canary> <http://e/sings> 'tweet' .")
+    here = f"<http://127.0.0.1:{port}/x>"
+    store = pyoxigraph.Store()
+
+    def ask(query: str) -> str:
+        """Ask both; what they answer, whatever goes wrong, is told as text."""
+        told = ""
+        for engine in (store, rdflib.Dataset()):
+            try:
+                told += str([str(row) for row in engine.query(query)])  # type: ignore[union-attr]
+            except Exception as error:
+                told += type(error).__name__
+        return told
+
+    declared = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
+
+    @settings(deadline=None, max_examples=1000)
+    @given(_DISGUISED, st.lists(_PIECES, max_size=3), st.booleans())
+    def fuzz(disguised: str, pieces: list[str], file: bool) -> None:
+        calls.clear()
+        graph = f"FROM <{canary.as_uri()}>" if file else f"FROM {here}"
+        query = f"{disguised} {' '.join(pieces)}".replace("FROM <http://x/>", graph)
+        query = query.replace("<http://x/>", here)
+        for whole in (query, f"{query} }}", f"{query}\n{{ ?s ?p ?o }}"):
+            try:
+                check_query(whole, PREFIXES, lambda _: False)
+            except QueryError:
+                continue
+            assert "tweet" not in ask(declared + whole), whole
+            assert not calls, whole
+
+    fuzz()
+    # Both do reach out when nothing guards them.
+    assert "tweet" in ask(f"SELECT * FROM <{canary.as_uri()}> {{ ?s ?p ?o }}")
+    ask(f"SELECT * {{ SERVICE {here} {{ ?s ?p ?o }} }}")
+    assert len(calls) >= 2
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.lists(_PIECES.filter(lambda p: "SERVICE" not in p.upper()), max_size=6))
 def test_any_text_is_harmless_within_a_string(pieces: list[str]) -> None:
