@@ -13,6 +13,7 @@ from rlm_runtime.errors import QueryError, QueryRejected, QueryTimeout
 from rlm_runtime.ontology import Ontology, Rows, open_ontology
 from rlm_runtime.ontology.protocol import Plain
 from rlm_runtime.tools import make_ontology_tools, show
+from rlm_runtime.tools.one_call import OneCall
 from rlm_runtime.tools.values import MAX_RESULT
 from tests.support.shop import Tools, printed, shop_tools
 
@@ -439,3 +440,7 @@ def test_the_queries_of_a_call_share_its_time(tmp_path: Path, name: str) -> None
         assert hurried.given == sorted(hurried.given, reverse=True)
         with pytest.raises(QueryTimeout, match=r"of this call .* in all"):
             make_ontology_tools(ontology, timeout=1e-9)[name]("http://e/a")
+        late = OneCall(ontology, 1e-9)
+        for ask in (late.describe, late.schema_of):
+            with pytest.raises(QueryTimeout, match=r"of this call .* in all"):
+                ask("http://e/a")
