@@ -26,6 +26,7 @@ __all__ = [
     "cache_entries",
     "clear_cache",
     "evict",
+    "is_key",
     "keep_in_use",
     "lock_of",
     "ontologies_folder",
@@ -62,6 +63,11 @@ class CacheEntry:
     triples: int
     size: int
     used: float
+
+
+def is_key(name: str) -> bool:
+    """Say whether a name can be that of a store."""
+    return _KEY.fullmatch(name) is not None
 
 
 def ontologies_folder() -> Path:
@@ -214,7 +220,7 @@ def _is_in_use(folder: Path) -> bool:
 def _folders() -> Iterator[Path]:
     with contextlib.suppress(FileNotFoundError):
         for folder in ontologies_folder().iterdir():
-            if _KEY.fullmatch(folder.name):
+            if is_key(folder.name):
                 yield folder
 
 

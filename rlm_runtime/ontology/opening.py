@@ -66,7 +66,7 @@ def open_ontology(
             ``rlm-imports.toml`` or a ``catalog-v001.xml`` beside the ontology may say it as well.
             Nothing is fetched.
         memory_limit: Bytes that queries may use together, beside the data; by default
-            ``RLM_RUNTIME_QUERY_MEMORY``, else 2 GiB.
+            ``RLM_RUNTIME_QUERY_MEMORY``, else 4 GiB.
         on_progress: Called while a file is loaded, with the bytes read and those in all.
         **endpoint: For an address only: ``auth``, ``token``, ``headers``, ``allow_private``,
             ``default_graph``, ``named_graph``, ``prefixes``, ``federation``, ``search_query``;

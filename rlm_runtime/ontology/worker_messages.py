@@ -55,7 +55,7 @@ class Opening:
     statements: bytes = b""
     prefixes: Mapping[str, str] = field(default_factory=dict)
     usual: Mapping[str, str] = field(default_factory=dict)
-    memory_limit: int = 2 << 30
+    memory_limit: int = 4 << 30
     load_limit: int = 4 << 30
 
 
