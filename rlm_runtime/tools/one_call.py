@@ -15,8 +15,8 @@ __all__ = ["OneCall"]
 class OneCall:
     """Asks another ontology for up to some seconds in all, from when this is made.
 
-    What takes no time bound, ``describe`` and ``schema_of``, may outlast it by its own, but does not
-    begin when nothing is left.
+    What takes no time bound, ``describe`` and ``schema_of``, may outlast it by its own bound, but
+    does not begin when nothing is left.
 
     Args:
         ontology: What is really asked.
