@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entity", "collect_entities"]
 
+_IS_A = RDF + "type"
+_INDIVIDUAL = OWL + "NamedIndividual"
 _CLASS_TYPES = frozenset({OWL + "Class", RDFS + "Class", OWL + "DeprecatedClass"})
 _PROPERTY_TYPES = frozenset(
     {RDF + "Property", OWL + "ObjectProperty", OWL + "DatatypeProperty"}
@@ -52,7 +55,7 @@ _DECLARED = {
 }
 # Predicate to what it says of its subject and of its object.
 _LINKS = {
-    RDF + "type": (0, _CLASS),
+    _IS_A: (0, _CLASS),
     RDFS + "subClassOf": (_CLASS, _CLASS),
     RDFS + "subPropertyOf": (_PROPERTY, _PROPERTY),
     OWL + "inverseOf": (_PROPERTY, _PROPERTY),
@@ -73,7 +76,8 @@ _LONGEST = {_NAME: 1_000, _COMMENT: 2_000}
 _PREDICATES = "SELECT ?p (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?p"
 _OBJECTS = "SELECT ?p ?o (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?p ?o"
 _SUBJECTS = "SELECT DISTINCT ?s { ?s ?p ?o }"
-_ENDS = "SELECT ?s ?o {{ ?s <{}> ?o }}"
+# For fewer statements it is not worth a query.
+_MANY = 10_000
 
 _Fact = tuple[str, int, int, int, str]
 
@@ -158,15 +162,15 @@ def _facts(
     for relation, count in ask(_PREDICATES):
         predicate, uses = relation.value, int(count.value)
         yield predicate, _SAID, _PROPERTY, uses, ""
+        quads = store.quads_for_pattern(None, relation, None, graph)
         if predicate in _TEXTS:
-            yield from _texts(ask(_ENDS.format(predicate)), *_TEXTS[predicate], languages)
+            yield from _texts(quads, *_TEXTS[predicate], languages)
+        elif predicate in _LINKS or uses < _MANY:
+            yield from _links(quads, predicate)
         else:
-            of_subject, of_object = _LINKS.get(predicate, (0, 0))
             for _, value, times in ask(_OBJECTS, p=relation):
                 if isinstance(value, NamedNode):
-                    yield value.value, _SAID, of_object, int(times.value), ""
-            if predicate in _LINKS:
-                yield from _links(ask(_ENDS.format(predicate)), predicate, of_subject)
+                    yield value.value, _SAID, 0, int(times.value), ""
         read += uses
         if on_progress is not None:
             on_progress(read)
@@ -175,24 +179,30 @@ def _facts(
             yield node.value, _SAID, _SUBJECT, 0, ""
 
 
-def _links(ends: Iterable[Any], predicate: str, said: int) -> Iterator[_Fact]:
-    """Say what links to IRIs say of the subjects."""
+def _links(quads: Iterable[pyoxigraph.Quad], predicate: str) -> Iterator[_Fact]:
     from pyoxigraph import NamedNode
 
-    for node, value in ends:
-        if isinstance(node, NamedNode) and isinstance(value, NamedNode):
-            if predicate != RDF + "type":
-                yield node.value, _SAID, said, 0, ""
-            elif value.value != OWL + "NamedIndividual":
-                yield node.value, _TYPE, 0, 0, value.value
+    of_subject, of_object = _LINKS.get(predicate, (0, 0))
+    uses: Counter[str] = Counter()
+    for node, _, value, _ in quads:
+        if isinstance(value, NamedNode):
+            target = value.value
+            uses[target] += 1
+            if isinstance(node, NamedNode):
+                if of_subject:
+                    yield node.value, _SAID, of_subject, 0, ""
+                elif predicate == _IS_A and target != _INDIVIDUAL:
+                    yield node.value, _TYPE, 0, 0, target
+    for iri, times in uses.items():
+        yield iri, _SAID, of_object, times, ""
 
 
 def _texts(
-    ends: Iterable[Any], what: int, place: int, languages: dict[str, int]
+    quads: Iterable[pyoxigraph.Quad], what: int, place: int, languages: dict[str, int]
 ) -> Iterator[_Fact]:
     from pyoxigraph import Literal, NamedNode
 
-    for node, value in ends:
+    for node, _, value, _ in quads:
         if isinstance(value, NamedNode):
             yield value.value, _SAID, 0, 1, ""
         elif isinstance(node, NamedNode) and isinstance(value, Literal):
