@@ -51,7 +51,7 @@ INSERT INTO names (names, rank) VALUES ('hashsize', 16000000);
 """
 _QUICK = (
     *("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"),
-    *("work.journal_mode = OFF", "work.synchronous = OFF", f"cache_size = {-64_000}"),
+    *("work.journal_mode = OFF", "work.synchronous = OFF", "cache_size = -64000"),
 )
 _ALL_WORDS = "CREATE VIRTUAL TABLE temp.name_words USING fts5vocab(main, names, row)"
 _INDEXES = f"""
