@@ -227,7 +227,9 @@ class _Source:
             self._before = b'"\\' if escapes % 2 else b'"'
         # Rows are closed again after some of these rounds; what attacks is not.
         for _ in range(8):
-            bare = _PAIR_OF_JSON.sub(b"", bare)
+            bare, closed = _PAIR_OF_JSON.subn(b"", bare)
+            if not closed:
+                break
         opened = bare.count(b"{")
         deepest = self._depth + opened
         self._depth = max(0, deepest - bare.count(b"}"))
