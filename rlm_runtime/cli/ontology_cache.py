@@ -54,7 +54,12 @@ def list_stores(as_json: _Json = False) -> None:
         page.table(
             ["source", "triples", "size", "used"],
             [
-                (_end_of(entry.source), f"{entry.triples:,}", _size_words(entry.size), _ago(entry.used))
+                (
+                    _end_of(entry.source),
+                    f"{entry.triples:,}",
+                    _size_words(entry.size),
+                    _ago(entry.used),
+                )
                 for entry in entries
             ],
         )

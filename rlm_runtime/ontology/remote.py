@@ -191,19 +191,20 @@ class RemoteOntology:
                 self, text, limit=limit, kind=kind, custom=self._search_query, deadline=deadline
             )
 
-    def describe(self, iri: str, *, limit: int = 25) -> Description:
-        """Say what is known of an entity, as far as bounded queries tell within 20 seconds.
+    def describe(self, iri: str, *, limit: int = 25, timeout: float = 20.0) -> Description:
+        """Say what is known of an entity, as far as bounded queries tell in time.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most statements to give in each direction.
+            timeout: Seconds.
 
         Raises:
             QueryError: No such prefix, or nothing is said of this IRI.
             QueryTimeout: It took too long.
         """
         full = self.expand(iri)
-        with self._within(_DESCRIBE_SECONDS) as deadline:
+        with self._within(timeout) as deadline:
             self._learn(deadline)
             if not self.occurs(full, deadline):
                 raise QueryError(
@@ -212,17 +213,18 @@ class RemoteOntology:
                 )
             return describe_remote(self, full, limit=limit, deadline=deadline)
 
-    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
+    def schema_of(self, iri: str, *, limit: int = 50, timeout: float = 20.0) -> ClassSchema:
         """Say which properties the instances of a class and of its subclasses really use.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most properties to give.
+            timeout: Seconds.
 
         Raises:
             QueryError: No such prefix; or it took too long (QueryTimeout).
         """
-        return self._schemas.of(self.expand(iri), limit=limit)
+        return self._schemas.of(self.expand(iri), limit=limit, timeout=timeout)
 
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""

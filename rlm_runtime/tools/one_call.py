@@ -15,9 +15,6 @@ __all__ = ["OneCall"]
 class OneCall:
     """Asks another ontology for up to some seconds in all, from when this is made.
 
-    What takes no time bound, ``describe`` and ``schema_of``, may outlast it by its own bound, but
-    does not begin when nothing is left.
-
     Args:
         ontology: What is really asked.
         seconds: For all queries together.
@@ -25,6 +22,8 @@ class OneCall:
 
     def __init__(self, ontology: Ontology, seconds: float) -> None:
         self._ontology = ontology
+        # Called for every cell of a table.
+        self.compact = ontology.compact
         self._seconds = seconds
         self._until = time.monotonic() + seconds
 
@@ -36,15 +35,13 @@ class OneCall:
         """
         return self._ontology.select(query, limit=limit, timeout=min(timeout, self._left()))
 
-    def describe(self, iri: str, *, limit: int = 25) -> Description:
-        """Say what is known of an entity, if there is time left; see ``Ontology.describe``."""
-        self._left()
-        return self._ontology.describe(iri, limit=limit)
+    def describe(self, iri: str, *, limit: int = 25, timeout: float = 30.0) -> Description:
+        """Say what is known of an entity; see ``Ontology.describe``."""
+        return self._ontology.describe(iri, limit=limit, timeout=min(timeout, self._left()))
 
-    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
-        """Say what a class uses, if there is time left; see ``Ontology.schema_of``."""
-        self._left()
-        return self._ontology.schema_of(iri, limit=limit)
+    def schema_of(self, iri: str, *, limit: int = 50, timeout: float = 20.0) -> ClassSchema:
+        """Say what the instances of a class use; see ``Ontology.schema_of``."""
+        return self._ontology.schema_of(iri, limit=limit, timeout=min(timeout, self._left()))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._ontology, name)

@@ -217,12 +217,13 @@ def _select_table(
     ontology: Ontology, results: KeptResults, query: str, rows: Rows, timeout: float
 ) -> dict[str, Any]:
     """Give the rows of a query; when not all of them are shown, keep as many as can be had."""
-    table = tabulate(ontology, rows)
-    if not rows.truncated and table["count"] == len(rows):
-        return table
     every = longer(ontology, query, rows, timeout) if rows.truncated else rows
-    if every is None:
-        return {**table, "total": None, **join_notes(cut_note(rows), table.get("note"))}
+    if every is rows or every is None:
+        table = tabulate(ontology, rows)
+        if every is None:
+            return {**table, "total": None, **join_notes(cut_note(rows), table.get("note"))}
+        if table["count"] == len(rows):
+            return table
     return page(ontology, results.keep(every, complete=not every.truncated), 0, len(rows))
 
 

@@ -29,6 +29,8 @@ __all__ = [
     "tabulate",
 ]
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
+
 MAX_CELL = 300
 """Characters of one text in a result; longer ones are cut visibly."""
 
@@ -106,7 +108,7 @@ def tabulate(
     size = 0
     for terms in rows.terms:
         row = {c: cell(ontology, t) for c, t in zip(rows.columns, terms, strict=True)}
-        size += len(json.dumps(row, ensure_ascii=False))
+        size += len(_ENCODER.encode(row))
         if size > MAX_RESULT and table:
             break
         table.append(row)
