@@ -101,7 +101,7 @@ def queries_for(store: ox.Store) -> dict[str, str]:
         return str(next(iter(store.query(query, prefixes=PREFIXES)))[0])
 
     top = first(
-        "SELECT ?d { ?c rdfs:subClassOf ?d FILTER(isIRI(?d)) } "
+        "SELECT ?d { ?c rdfs:subClassOf ?d ; rdfs:label ?l FILTER(isIRI(?c) && isIRI(?d)) } "
         "GROUP BY ?d ORDER BY DESC(COUNT(?c)) ?d"
     )
     one = first(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -28,8 +27,6 @@ __all__ = [
     "suggestions",
     "tabulate",
 ]
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 MAX_CELL = 300
 """Characters of one text in a result; longer ones are cut visibly."""
@@ -108,7 +105,8 @@ def tabulate(
     size = 0
     for terms in rows.terms:
         row = {c: cell(ontology, t) for c, t in zip(rows.columns, terms, strict=True)}
-        size += len(_ENCODER.encode(row))
+        # As long as its JSON, or nearly, in half the time.
+        size += len(repr(row))
         if size > MAX_RESULT and table:
             break
         table.append(row)
