@@ -31,6 +31,7 @@ format: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/python benchmarks/observability.py
 	$(BIN)/python benchmarks/delivery.py
+	$(BIN)/python benchmarks/ontology.py
 
 # Pin what the tests run with; the ranges in pyproject.toml are for users.
 lock: $(STAMP)

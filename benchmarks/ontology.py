@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import itertools
 import math
 import os
 import platform
@@ -100,11 +101,11 @@ def queries_for(store: ox.Store) -> dict[str, str]:
         return str(next(iter(store.query(query, prefixes=PREFIXES)))[0])
 
     top = first(
-        "SELECT ?d { ?c rdfs:subClassOf ?d FILTER(isIRI(?d)) } "
+        "SELECT ?d { ?c rdfs:subClassOf ?d ; rdfs:label ?l FILTER(isIRI(?c) && isIRI(?d)) } "
         "GROUP BY ?d ORDER BY DESC(COUNT(?c)) ?d"
     )
     one = first(
-        f"SELECT ?c {{ ?c rdfs:subClassOf {top} ; ?p ?o FILTER(isIRI(?c)) }} "
+        f"SELECT ?c {{ ?c rdfs:subClassOf {top} ; rdfs:label ?l ; ?p ?o FILTER(isIRI(?c)) }} "
         "GROUP BY ?c ORDER BY DESC(COUNT(?o)) ?c"
     )
     word = first(f"SELECT ?l {{ {one} rdfs:label ?l }}").strip('"').split('"')[0].split()[0]
@@ -150,6 +151,14 @@ def load(path: Path, rounds: int) -> None:
     )
 
 
+def plain_rows(graph: rdflib.Graph, query: str) -> list[dict[str, Any]]:
+    """Give the first rows as the tools do: dicts of plain values."""
+    return [
+        {name: term.toPython() for name, term in row.asdict().items()}
+        for row in itertools.islice(graph.query(query), LIMIT)
+    ]
+
+
 def explore(path: Path, rounds: int) -> None:
     """Print what exploring takes through the tools, bare and with rdflib."""
     syntax = ox.RdfFormat.TURTLE if path.suffix == ".ttl" else ox.RdfFormat.N_QUADS
@@ -166,15 +175,9 @@ def explore(path: Path, rounds: int) -> None:
         print(f"{'':16}{'rdflib':>10}{'bare':>10}{'tools':>10}{'x rdflib':>10}")
         gains = []
         for name, query in queries.items():
-            theirs = median(
-                lambda q=query: [row for row, _ in zip(graph.query(q), range(LIMIT), strict=False)],
-                max(1, rounds // 5),
-            )
+            theirs = median(lambda q=query: plain_rows(graph, q), max(1, rounds // 5))
             bare = median(
-                lambda q=query: [
-                    row
-                    for row, _ in zip(store.query(q, prefixes=PREFIXES), range(LIMIT), strict=False)
-                ],
+                lambda q=query: list(itertools.islice(store.query(q, prefixes=PREFIXES), LIMIT)),
                 rounds,
             )
             ours = median(lambda q=query: select(q, LIMIT), rounds)

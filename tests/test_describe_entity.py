@@ -86,3 +86,16 @@ def test_values_have_their_labels_whenever_these_are_not_their_names(tmp_path: P
         ex:First-aid rdfs:label "First aid"@en . ex:Python rdfs:label "Python" .""",
     ) as tools:
         assert tools["describe_entity"]("ex:ana")["labels"] == {"ex:First-aid": "First aid"}
+
+
+def test_what_is_inherited_is_counted_in_full(tmp_path: Path) -> None:
+    path = tmp_path / "many.ttl"
+    many = "".join(f"ex:p{i:02} rdfs:domain ex:Top ; rdfs:range ex:A, ex:B .\n" for i in range(30))
+    path.write_text(f"{HEAD}{many}ex:Low rdfs:subClassOf ex:Top . ex:own rdfs:domain ex:Low .")
+    with open_ontology(path) as ontology:
+        said = make_ontology_tools(ontology)["describe_entity"]("ex:Low", 2)
+    assert said["inherits_from"] == {"ex:Top": 30}
+    assert said["domain_of"] == {"ex:own": "any"}
+    assert len(said["inherits"]) == 7
+    assert set(said["inherits"].values()) == {"ex:A or ex:B"}
+    assert said["truncated"]

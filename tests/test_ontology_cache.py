@@ -376,6 +376,26 @@ def test_a_cache_that_cannot_be_written_says_so(
         load_path(large)
 
 
+def test_a_garbled_memory_of_a_store_is_swept_away(large: Path) -> None:
+    known = ontologies_folder() / ".known"
+    known.mkdir(parents=True)
+    (known / "garbled").write_bytes(b"\xff")
+    assert count(load_path(large)) == TRIPLES
+    assert not (known / "garbled").exists()
+
+
+@pytest.mark.parametrize("note", ["", "abc", "../../elsewhere"])
+def test_a_wrong_memory_of_a_store_is_written_anew(large: Path, note: str) -> None:
+    os.utime(large, (1, 1))
+    load_path(large)
+    (known,) = (ontologies_folder() / ".known").iterdir()
+    right = known.read_text()
+    known.write_text(note)
+    assert count(load_path(large)) == TRIPLES
+    assert known.read_text() == right
+    assert [entry.key for entry in cache_entries()] == [right]
+
+
 def test_those_not_used_for_longest_go_first(
     tmp_path: Path, large: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

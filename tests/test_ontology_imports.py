@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from rlm_runtime.cli.app import app
 from rlm_runtime.errors import ConfigurationError, OntologyError
 from rlm_runtime.ontology import open_ontology
 from rlm_runtime.ontology.loading import Loaded, load_path
+from rlm_runtime.ontology.sense_card import make_sense_card
 
 OWL = "@prefix owl: <http://www.w3.org/2002/07/owl#> .\n"
 CATALOG = """<?xml version="1.0" encoding="UTF-8"?>
@@ -133,5 +137,19 @@ def test_imports_reach_the_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ontology(Path("b.ttl"))
     with open_ontology("a.ttl", imports={"http://e/b": "b.ttl"}) as opened:
         assert opened.contains("http://e/b#Class")
+        assert opened.unresolved_imports == ()  # type: ignore[attr-defined]
+        assert "Imports" not in make_sense_card(opened)
     with open_ontology("a.ttl") as opened:
         assert not opened.contains("http://e/b#Class")
+        assert opened.unresolved_imports == ("http://e/b",)  # type: ignore[attr-defined]
+
+
+def test_who_looks_at_an_ontology_hears_of_imports_that_are_not_there(tmp_path: Path) -> None:
+    path = ontology(tmp_path / "a.ttl", *(f"http://e/{name}" for name in "bcd"))
+    with open_ontology(path) as opened:
+        card = make_sense_card(opened)
+    assert "Imports that are not loaded: <http://e/b>, <http://e/c> and 1 more." in card
+    run = CliRunner().invoke(app, ["ontology", "info", str(path)])
+    assert "Imported but not loaded: http://e/d" in run.stdout
+    told = CliRunner().invoke(app, ["ontology", "info", str(path), "--json"])
+    assert json.loads(told.stdout)["unresolved_imports"] == [f"http://e/{n}" for n in "bcd"]

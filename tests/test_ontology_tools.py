@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from rlm_runtime.errors import QueryError, QueryRejected, QueryTimeout
-from rlm_runtime.ontology import open_ontology
+from rlm_runtime.ontology import Ontology, Rows, open_ontology
 from rlm_runtime.ontology.protocol import Plain
 from rlm_runtime.tools import make_ontology_tools, show
+from rlm_runtime.tools.one_call import OneCall
 from rlm_runtime.tools.values import MAX_RESULT
 from tests.support.shop import Tools, printed, shop_tools
 
@@ -409,3 +410,37 @@ def test_every_result_is_json(tools: Tools) -> None:
     for result in results:
         assert json.loads(json.dumps(result, allow_nan=False)) == result
         assert show(result)
+
+
+class Hurried:
+    """Notes how much time each query of an ontology is given."""
+
+    def __init__(self, ontology: Ontology) -> None:
+        self._ontology = ontology
+        self.given: list[float] = []
+
+    def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
+        self.given.append(timeout)
+        return self._ontology.select(query, limit=limit, timeout=timeout)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ontology, name)
+
+
+@pytest.mark.parametrize("name", ["describe_entity", "probe_relationships"])
+def test_the_queries_of_a_call_share_its_time(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "a.nt"
+    path.write_text("<http://e/a> <http://e/p> <http://e/b> .\n")
+    with open_ontology(path) as ontology:
+        hurried = Hurried(ontology)
+        tools = make_ontology_tools(hurried, timeout=8.0)  # pyright: ignore[reportArgumentType]
+        tools[name]("http://e/a")
+        assert len(hurried.given) > 2
+        assert max(hurried.given) <= 8.0
+        assert hurried.given == sorted(hurried.given, reverse=True)
+        with pytest.raises(QueryTimeout, match=r"of this call .* in all"):
+            make_ontology_tools(ontology, timeout=1e-9)[name]("http://e/a")
+        late = OneCall(ontology, 1e-9)
+        for ask in (late.describe, late.schema_of):
+            with pytest.raises(QueryTimeout, match=r"of this call .* in all"):
+                ask("http://e/a")

@@ -59,6 +59,13 @@ REFUSED = [
     'ASK { BIND(1<2#>"""\n AS ?x) SERVICE SILENT <http://localhost/x> { ?s ?p ?o } #"""\n }',
     "BASE <http://e/> SELECT * { FILTER(1<<x#>) SERVICE <http://localhost/x> { } FILTER(1>1\n) }",
     "SELECT * { BIND(ex:x AS ?w) FILTER(1<2)SERVICE?w#>\n{ ?s ?p ?o } }",
+    "SELECT (1<2#>'''\n AS ?x) FROM <http://localhost/x> { ?s ?p ?o #'''\n }",
+    "SELECT * { FILTER(1<2#>'''\n) \u017fERVICE <http://localhost/x> { ?s ?p ?o } #'''\n }",
+    # What rdflib takes for escapes, and for the end of a comment, as it alone does.
+    "SELECT * { ?s ?p '\\U0027 . SERVICE <http://localhost/x> { ?s ?p ?o } #'\n }",
+    "SELECT * { ?s ?p '\\u00000027 . SERVICE <http://localhost/x> { ?s ?p ?o } #'\n }",
+    "SELECT * { ?s ?p ?o # \r '''\n SERVICE <http://localhost/x> { ?s ?p ?o } # '''\n }",
+    "SELECT * # \r '''\n FROM <http://localhost/x> # '''\n { ?s ?p ?o }",
     # SERVICE in every place and dress.
     "SELECT * { SERVICE <http://localhost/x> { ?s ?p ?o } }",
     "SELECT * { service <http://localhost/x> { ?s ?p ?o } }",
@@ -141,6 +148,7 @@ LET_THROUGH = [
     "SELECT * { ?s ?p 'it\\'s SERVICE' }",
     "SELECT * { ?s ?p ?o } # SERVICE <http://localhost/x> { }",
     "# DROP ALL\nSELECT * { ?s ?p ?o }",
+    "# DROP ALL\r\nSELECT * # LOAD\r\n{ ?s ?p 'caf\\u00e9babe' }",
     "# \u2028 DROP ALL\nSELECT * { ?s ?p ?o }",
     "SELECT * { ?s ?p ?o # } INSERT\n }",
     "SELECT * { <http://e/#SERVICE> ?p <http://e/insert/LOAD> }",
@@ -347,6 +355,8 @@ _PIECES = st.sampled_from(
             "1",
         ),
         *("SERVICE ?s {", "true", "UNION", "FILTER(?s < 1)", "_:b", "PREFIX ex: <http://y/#>"),
+        *("\\U0027", "\\u00000027", "\r", "#'''", "FILTER(1<2", "SELECT (1<2", "AS ?x)", "#>"),
+        *("\u017fERVICE <http://x/> {}", "FROM <http://x/>"),
     ]
 )
 
@@ -364,8 +374,79 @@ def test_a_real_parser_finds_nothing_that_was_let_through(pieces: list[str], gap
     assert _second_opinion(declared + query) in ("reads", "broken")
 
 
+# What reaches out, behind what may hide it from us and before what may cover its end.
+_DISGUISED = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["SELECT * {", "SELECT * { ?s ?p ?o .", "SELECT * { ?s ?p", "SELECT (1<2"]),
+    st.sampled_from(
+        [
+            *(" ", " '", ' """', " 'x\\' ", " '\\u0027 . ", " '\\U0027 . ", " '\\u00000027 . "),
+            *("#>'''\n AS ?x) ", " FILTER(1<2#>'''\n) ", " # \r '''\n ", " # ", " #\\u000a", " <a"),
+        ]
+    ),
+    st.sampled_from(
+        [
+            *("SERVICE <http://x/> { ?s ?p ?o }", "\u017fERVICE <http://x/> { ?s ?p ?o }"),
+            *(
+                "FROM <http://x/> { ?s ?p ?o",
+                "FROM NAMED <http://x/> {",
+                "SERVICEex:a { ?s ?p ?o }",
+            ),
+        ]
+    ),
+    st.sampled_from(["", " #'\n", " #'''\n", ' #"""\n', " '", " >"]),
+)
+
+
+def test_engines_that_can_reach_out_do_not_whatever_was_let_through(
+    tmp_path: Path, listener: tuple[int, list[str]]
+) -> None:
+    import pyoxigraph
+    import rdflib
+
+    port, calls = listener
+    canary = tmp_path / "canary.ttl"
+    canary.write_text("<http://e/canary> <http://e/sings> 'tweet' .")
+    here = f"<http://127.0.0.1:{port}/x>"
+    store = pyoxigraph.Store()
+
+    def ask(query: str) -> str:
+        """Ask both; what they answer, whatever goes wrong, is told as text."""
+        told = ""
+        for engine in (store, rdflib.Dataset()):
+            try:
+                told += str([str(row) for row in engine.query(query)])  # type: ignore[union-attr]
+            except Exception as error:
+                told += type(error).__name__
+        return told
+
+    declared = "".join(f"PREFIX {name}: <{iri}>\n" for name, iri in PREFIXES.items())
+
+    @settings(deadline=None, max_examples=1000)
+    @given(_DISGUISED, st.lists(_PIECES, max_size=3), st.booleans())
+    def fuzz(disguised: str, pieces: list[str], file: bool) -> None:
+        calls.clear()
+        graph = f"FROM <{canary.as_uri()}>" if file else f"FROM {here}"
+        query = f"{disguised} {' '.join(pieces)}".replace("FROM <http://x/>", graph)
+        query = query.replace("<http://x/>", here)
+        for whole in (query, f"{query} }}", f"{query}\n{{ ?s ?p ?o }}"):
+            try:
+                check_query(whole, PREFIXES, lambda _: False)
+            except QueryError:
+                continue
+            assert "tweet" not in ask(declared + whole), whole
+            assert not calls, whole
+
+    fuzz()
+    # Both do reach out when nothing guards them.
+    assert "tweet" in ask(f"SELECT * FROM <{canary.as_uri()}> {{ ?s ?p ?o }}")
+    ask(f"SELECT * {{ SERVICE {here} {{ ?s ?p ?o }} }}")
+    assert len(calls) >= 2
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.lists(_PIECES.filter(lambda p: "SERVICE" not in p.upper()), max_size=6))
 def test_any_text_is_harmless_within_a_string(pieces: list[str]) -> None:
-    text = " ".join(pieces).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    text = " ".join(pieces).replace("\\", "\\\\").replace('"', '\\"')
+    text = text.replace("\n", "\\n").replace("\r", "\\r")
     assert check(f'ASK {{ ?s ?p "{text} SERVICE DROP ALL" }}') == "ASK"

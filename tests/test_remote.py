@@ -292,6 +292,39 @@ def test_text_with_quotes_and_patterns_is_only_text(prov: Ontology) -> None:
         assert isinstance(prov.search(text), list)
 
 
+def test_an_entity_whose_iri_looks_like_a_variable_is_described(tmp_path: Path) -> None:
+    path = tmp_path / "data.ttl"
+    path.write_text(
+        "<http://e/x?page=1> <http://e/q?p=2> 'v' . <http://e/y> <http://e/q> <http://e/x?page=1> ."
+    )
+    with serve(path) as url, open_ontology(url) as ontology:
+        said = ontology.describe("http://e/x?page=1")
+        assert [term.value for term in said.outgoing["http://e/q?p=2"]] == ["v"]
+        assert [term.value for term in said.incoming["http://e/q"]] == ["http://e/y"]
+
+
+def test_what_an_endpoint_calls_an_iri_is_not_put_into_a_query() -> None:
+    evil = "http://e/activ> } SERVICE <http://evil/> { ?a ?b ?c } { <http://e/x"
+
+    def script(connection: socket.socket, request: Seen) -> None:
+        text = request.decoded
+        if "ASK" in text:
+            connection.sendall(reply('{"head":{},"boolean":true}'))
+        elif "COUNT(*) AS ?n" in text:
+            cells = {"p": {"type": "uri", "value": evil}, "n": {"type": "literal", "value": "many"}}
+            body = {"head": {"vars": ["p", "n"]}, "results": {"bindings": [cells]}}
+            connection.sendall(reply(json.dumps(body)))
+        elif "CONTAINS" in text:
+            connection.sendall(reply(json_rows(evil, column="s")))
+        else:
+            connection.sendall(reply(json_rows()))
+
+    with bad_server(script) as server, open_ontology(server.url()) as ontology:
+        assert [match.iri for match in ontology.search("activ")] == [evil]
+        assert ontology.describe("http://e/a").outgoing == {}
+        assert not any("SERVICE" in seen.decoded for seen in server.seen)
+
+
 def test_a_search_that_failed_or_came_late_is_not_called_fruitless(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -707,7 +740,8 @@ def test_logins_that_cannot_be_sent_are_refused_unseen(options: dict[str, object
 def test_a_login_in_an_address_is_shown_nowhere(password: str) -> None:
     secret = f"pw{password}"
     ontology = open_ontology(f"http://someuser:{secret}@e.org/sparql?api_key={secret}")
-    for text in (ontology.name, ontology.source, repr(ontology)):
+    address = read_address(f"http://someuser:{secret}@e.org/")
+    for text in (ontology.name, ontology.source, repr(ontology), repr(address)):
         assert secret not in text
         assert "someuser" not in text
 
@@ -734,7 +768,8 @@ def refuses(address: str) -> None:
         *("10.0.0.1", "172.16.5.4", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0"),
         *("224.0.0.1", "255.255.255.255", "[fd00::1]", "[fe80::1]", "[::]", "[ff02::1]"),
         *("[::ffff:10.0.0.1]", "[::ffff:169.254.169.254]", "[64:ff9b::a00:1]", "[2002:a00:1::]"),
-        *("192.0.2.1", "[2001:db8::1]", "[::ffff:0.0.0.0]"),
+        *("192.0.2.1", "[2001:db8::1]", "[::ffff:0.0.0.0]", "[::10.0.0.1]", "[::127.0.0.1]"),
+        *("[::ffff:0:a00:1]", "[64:ff9b:1::a00:1]", "[fec0::1]", "2130706433", "0177.0.0.1"),
     ],
 )
 def test_addresses_of_private_networks_are_refused(host: str) -> None:
@@ -781,6 +816,19 @@ def test_private_addresses_can_be_allowed(monkeypatch: pytest.MonkeyPatch, prov_
         assert ontology.select("ASK {}").rows == [{"ask": True}]
     with open_ontology(address, allow_private=False) as ontology, pytest.raises(OntologyError):
         ontology.select("ASK {}")
+
+
+def test_an_address_that_this_machine_cannot_speak_to_is_passed_over(
+    prov_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = int(prov_url.split(":")[2].split("/")[0])
+    answer = [
+        (family, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))
+        for family in (socket.AF_APPLETALK, socket.AF_INET)
+    ]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: answer)
+    with open_ontology(f"http://localhost:{port}/query") as ontology:
+        assert ontology.select("ASK {}", timeout=float("inf")).rows == [{"ask": True}]
 
 
 def test_a_name_server_that_hangs_costs_no_more_than_the_deadline(

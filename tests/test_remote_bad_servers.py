@@ -5,7 +5,9 @@ from __future__ import annotations
 import base64
 import gc
 import socket
+import threading
 import time
+import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -163,7 +165,7 @@ def test_a_slow_but_steady_endpoint_answers_within_the_deadline() -> None:
         (reply(json_rows(ROW)[:-10], length=9999), "end of its answer"),
         (reply(b"\x1f\x8bnonsense", Content_Encoding="gzip"), "packed wrongly"),
         (reply(zipped(json_rows(ROW).encode())[:-12], Content_Encoding="gzip"), "end of its"),
-        (reply(json_rows(ROW), Content_Encoding="br"), "packed as 'br'"),
+        (reply(json_rows(ROW), Content_Encoding="br"), "packed as br"),
         (b"SSH-2.0-OpenSSH_9.6\r\n", "does not speak HTTP"),
         (b"", "cannot be asked"),
         (reply("no \x1b[2J way", "400 Bad"), r"refused the query: no \\x1b\[2J way"),
@@ -387,6 +389,57 @@ def test_an_echo_of_the_login_is_not_told() -> None:
             assert not any(canary in repr(ontology) for canary in CANARIES)
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        {"kind": "text/html", "body": "<title>You sent {}</title>"},
+        {"kind": "text/plain", "body": "You sent {}"},
+        {"kind": "{}", "body": ""},
+        {"body": '{{"head":{{"vars":["x"]}},"results":{{"bindings":[{{"x":{{"type":"{}"}}}}]}}}}'},
+        {"body": "", "Content_Encoding": "{}"},
+    ],
+)
+def test_an_echo_of_the_login_in_a_success_is_not_told(form: dict[str, str]) -> None:
+    for secret in (PASSWORD, CANARIES[2]):
+        answer = reply(**{key: text.format(secret) for key, text in form.items()})  # type: ignore[arg-type]
+        with asking(sends(answer), auth=("me", PASSWORD)) as (ontology, _):
+            with pytest.raises(QueryError) as caught:
+                ontology.select(QUERY)
+            shown = "".join(traceback.format_exception(caught.value))
+            assert not any(canary in shown for canary in CANARIES)
+
+
+def test_an_echo_of_the_login_instead_of_http_is_not_told() -> None:
+    echo = sends(f"You sent {PASSWORD}\r\n\r\n".encode())
+    with asking(echo, auth=("me", PASSWORD)) as (ontology, _):
+        with pytest.raises(QueryError) as caught:
+            ontology.select(QUERY)
+        assert PASSWORD not in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_page_of_comments_is_told_apart_in_no_time() -> None:
+    page = reply(b"<!---->" * 140 + b"x", kind="text/html")
+    with asking(sends(page)) as (ontology, _), pytest.raises(QueryError, match="text/html"):
+        ontology.select(QUERY)
+
+
+def test_an_answer_that_is_refused_leaves_no_connection_open() -> None:
+    def script(connection: socket.socket, request: Seen) -> None:
+        connection.sendall(reply("x", Content_Encoding="br"))
+        ended.append(connection.recv(1))
+
+    ended: list[bytes] = []
+    with asking(script) as (ontology, _):
+        with pytest.raises(QueryError, match="packed as br") as caught:
+            ontology.select(QUERY)
+        until = time.monotonic() + SOON
+        while not ended and time.monotonic() < until:
+            threading.Event().wait(0.01)
+        # The error, which holds frames and so the connection, is still there.
+        assert caught.value
+        assert ended == [b""]
+
+
 @contextmanager
 def peak_memory() -> Iterator[Callable[[], int]]:
     gc.collect()
@@ -452,6 +505,115 @@ def test_endless_graphs_stop_at_the_limit() -> None:
         # The same statements over and over are few statements, and many bytes.
         with pytest.raises(QueryError, match="larger than 64 MB"):
             ontology.select("CONSTRUCT { ?s ?p ?o } { ?s ?p ?o }", limit=500, timeout=60.0)
+
+
+JSON, XML = "sparql-results+json", "sparql-results+xml"
+XML_HEAD = (
+    b'<?xml version="1.0"?><sparql xmlns="http://www.w3.org/2005/sparql-results#"><head>'
+    b'<variable name="x"/></head><results><result><binding name="x">'
+)
+RDF_XML_HEAD = (
+    b'<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#" xmlns:e="http://e/">'
+)
+IRI = b"<http://e/a> "
+JSON_IRI = b'{"type":"uri","value":"http://e/}"}'
+XML_IRI = b"<uri>http://e/a</uri>"
+GRAPH = "CONSTRUCT { ?s ?p ?o } { ?s ?p ?o }"
+
+
+@pytest.mark.parametrize(
+    ("kind", "head", "opening", "inner", "closing"),
+    [
+        (
+            JSON,
+            ROWS_HEAD + b'{"x":',
+            b'{"type":"triple","value":{"subject":%s,"predicate":%s,"object":'
+            % (JSON_IRI, JSON_IRI),
+            JSON_IRI,
+            b"}}",
+        ),
+        (
+            XML,
+            XML_HEAD,
+            b"<triple><subject>%s</subject><predicate>%s</predicate><object>" % (XML_IRI, XML_IRI),
+            XML_IRI,
+            b"</object></triple>",
+        ),
+        ("n-triples", IRI + IRI, b"<<( " + IRI + IRI, IRI, b")>> "),
+        ("turtle", IRI + IRI, b"<<(<a> <a> ", IRI, b")>> "),
+        (
+            "rdf+xml",
+            RDF_XML_HEAD,
+            b'<rdf:Description rdf:version="1.2" rdf:about="http://e/a">'
+            b'<e:p rdf:parseType="Triple">',
+            b'<rdf:Description rdf:about="http://e/a"><e:p rdf:resource="http://e/b"/>'
+            b"</rdf:Description>",
+            b"</e:p></rdf:Description>",
+        ),
+    ],
+)
+def test_terms_within_terms_do_not_end_the_process(
+    kind: str, head: bytes, opening: bytes, inner: bytes, closing: bytes
+) -> None:
+    query = QUERY if "results" in kind else GRAPH
+    tail = {JSON: b"}]}}", XML: b"</binding></result></results></sparql>"}.get(kind, b" .")
+    tail = b"</rdf:RDF>" if kind == "rdf+xml" else tail
+    for depth in (3, 5_000):
+        body = head + opening * depth + inner + closing * depth + tail
+        answer = reply(body, kind=f"application/{kind}" if kind != "turtle" else "text/turtle")
+        with asking(sends(answer)) as (ontology, _):
+            if depth == 3:
+                assert "http://e/" in str(ontology.select(query, timeout=60.0).rows)
+            else:
+                with pytest.raises(QueryError, match=r"nests terms too deep|larger than 1 MB"):
+                    ontology.select(query, timeout=60.0)
+
+
+def test_strings_do_not_hide_how_deep_objects_lie() -> None:
+    hiding = rb'{"a\"}}":"}}\\","b":'
+    for size in (1, 7, 4096):
+        body = ROWS_HEAD + b'{"x":' + hiding * 1000
+        pieces = [body[i : i + size] for i in range(0, len(body), size)]
+        head = OPEN_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+        with (
+            asking(sends(head + b"".join(map(chunked, pieces)))) as (ontology, _),
+            pytest.raises(QueryError, match=r"too deep|malformed"),
+        ):
+            ontology.select(QUERY, timeout=60.0)
+
+
+def test_entities_of_xml_are_not_put_in() -> None:
+    bomb = b"".join(b'<!ENTITY %c "%s">' % (98 + i, b"&%c;" % (97 + i) * 10) for i in range(7))
+    body = (
+        b'<!DocType x [<!ENTITY a "xxxxxxxxxx">'
+        + bomb
+        + b"]>"
+        + RDF_XML_HEAD
+        + b'<rdf:Description rdf:about="http://e/a"><e:p>&h;</e:p></rdf:Description></rdf:RDF>'
+    )
+    with (
+        asking(sends(reply(body, kind="application/rdf+xml"))) as (ontology, _),
+        pytest.raises(QueryError, match="document type"),
+    ):
+        ontology.select(GRAPH)
+
+
+def test_rows_that_come_before_their_columns_end_in_bounded_memory() -> None:
+    script = endless(OPEN_HEAD + b'\r\n{"results":{"bindings":[', ONE_ROW * 1000)
+    with asking(script) as (ontology, _), pytest.raises(QueryError, match="a row too long"):
+        ontology.select(QUERY, timeout=60.0)
+
+
+def test_xml_is_known_by_more_than_its_first_byte() -> None:
+    body = XML_HEAD + XML_IRI + b"</binding></result></results></sparql>"
+
+    def script(connection: socket.socket, _: Seen) -> None:
+        head = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+        connection.sendall(head + b"".join(chunked(body[i : i + 1]) for i in range(len(body))))
+        connection.sendall(b"0\r\n\r\n")
+
+    with asking(script) as (ontology, _):
+        assert ontology.select(QUERY).rows == [{"x": ROW}]
 
 
 def test_nested_turtle_ends_in_bounded_memory() -> None:

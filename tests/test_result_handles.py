@@ -209,3 +209,15 @@ def test_filters_and_counts_agree_with_python(
     ]
     rows, _ = filtered(ontology, kept, "v", contains="b", equals=None, at_least=None, at_most=None)
     assert len(rows) == Counter(values)["B"]
+
+
+def test_a_first_row_of_any_size_is_kept() -> None:
+    row = (Term("x" * 11_000_000, "literal"),)
+    kept = KeptResults().keep(Rows(("o",), (row, row)), complete=True)
+    assert (len(kept.rows), kept.complete) == (1, False)
+
+
+def test_unbound_values_take_room_as_well() -> None:
+    columns = tuple(f"c{i}" for i in range(1_000))
+    rows = Rows(columns, ((None,) * len(columns),) * 1_000)
+    assert len(KeptResults().keep(rows, complete=True).rows) < 1_000

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import os
 import random
 import subprocess
 import sys
@@ -19,8 +18,7 @@ from hypothesis import strategies as st
 from pyoxigraph import Literal, NamedNode, Quad, RdfFormat, Store
 
 from rlm_runtime.errors import OntologyError
-from rlm_runtime.ontology import entities, label_lookup, label_weights
-from rlm_runtime.ontology.label_sorting import SortedRows
+from rlm_runtime.ontology import label_build, label_lookup, label_weights
 from rlm_runtime.ontology.search import LabelIndex
 from rlm_runtime.ontology.text import fold, search_key, words
 
@@ -81,7 +79,7 @@ def test_a_file_finds_what_memory_finds(prov: Store, prov_file: Path) -> None:
     assert [in_file.kind(iri) for iri in iris] == [in_memory.kind(iri) for iri in iris]
 
 
-def test_what_does_not_fit_in_memory_is_the_same(
+def test_what_is_written_in_blocks_to_a_file_is_the_same(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = made({"it": ("Wolf", False)}, {"it": "It howls."})
@@ -89,8 +87,7 @@ def test_what_does_not_fit_in_memory_is_the_same(
     for text, language in (("Loup", "fr"), ("Lupo", "it"), ("Farkas", "hu"), ("Grey wolf", "en")):
         store.add(Quad(NamedNode(NS + "it"), LABEL, Literal(text, language=language)))
     whole = LabelIndex.build(store)
-    monkeypatch.setattr(entities, "_MAX_PARTS", 1)
-    monkeypatch.setattr(SortedRows.__init__, "__defaults__", (5,))
+    monkeypatch.setattr(label_build, "_BLOCK", 3)
     steps: list[int] = []
     pieces = LabelIndex.build(store, path=tmp_path / "index.db", on_progress=steps.append)
     for query in [*QUERIES, "loup", "lupo", "farkas", "grey", "wolf", "howls"]:
@@ -99,15 +96,6 @@ def test_what_does_not_fit_in_memory_is_the_same(
     assert steps == sorted(steps)
     assert 0 < steps[-1] <= len(store)
     assert [path.name for path in tmp_path.iterdir()] == ["index.db"]
-
-
-@settings(deadline=None, max_examples=50)
-@given(st.lists(st.tuples(st.text(), st.integers(0, 2**40))), st.integers(1, 8))
-def test_rows_come_out_sorted(rows: list[tuple[str, int]], most: int) -> None:
-    sorter = SortedRows(Path("/tmp") if os.name == "posix" else Path.cwd(), most)
-    for row in rows:
-        sorter.add(row)
-    assert list(sorter.drain()) == sorted(rows)
 
 
 def test_a_file_is_searched_when_nothing_more_can_be_opened(prov_file: Path) -> None:

@@ -252,6 +252,38 @@ def test_a_file_that_cannot_be_loaded_says_so_each_time(tmp_path: Path) -> None:
         assert size(ontology) == 2
 
 
+def test_the_home_of_nobody_is_no_file(path: Path) -> None:
+    with pytest.raises(OntologyError, match="no file or folder ~nobody-at-all"):
+        open_ontology("~nobody-at-all/pets.ttl")
+    with pytest.raises(ConfigurationError, match="there is no file"):
+        open_ontology(path, imports={"http://e/b": "~nobody-at-all/b.ttl"})
+
+
+def test_without_a_file_descriptor_left_it_says_so(path: Path) -> None:
+    program = """
+import os, resource, sys, tempfile
+from rlm_runtime.ontology import open_ontology
+from rlm_runtime.errors import OntologyError
+os.utime(sys.argv[1], (1, 1))
+open_ontology(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+held = []
+try:
+    while True:
+        held.append(os.open("/dev/null", 0))
+except OSError:
+    try:
+        open_ontology(sys.argv[1], memory_limit=2**30)
+    except OntologyError as error:
+        print(error)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert "cannot be started" in run.stdout
+    assert "Too many open files" in run.stdout
+
+
 def test_an_answer_comes_back_as_it_is_however_odd(path: Path) -> None:
     with open_ontology(path) as ontology:
         assert ontology.select("SELECT * {}").rows == [{}]

@@ -19,8 +19,8 @@ import pytest
 from pyoxigraph import Store
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
-from rlm_runtime.ontology import Ontology, open_ontology
-from rlm_runtime.ontology.cache import ontologies_folder
+from rlm_runtime.ontology import Ontology, open_ontology, sharing
+from rlm_runtime.ontology.cache import clear_cache, ontologies_folder
 from rlm_runtime.ontology.worker_messages import EngineQuery
 from tests.support.workers import alive, becomes, needs_proc, workers_of
 
@@ -61,7 +61,7 @@ def works(ontology: Ontology) -> bool:
 def worker_of(ontology: Ontology) -> int:
     """Give the process that serves an ontology, once a query runs there."""
     shared = ontology._shared  # type: ignore[attr-defined]
-    assert becomes(lambda: shared.busy)
+    assert becomes(lambda: shared._worker._replies)
     return shared._worker._process.pid
 
 
@@ -98,7 +98,7 @@ def test_a_store_on_disk_that_breaks_is_made_anew_and_the_question_answered(larg
             if len(content) > 1_000_000:
                 broken = bytes(len(content) - 400_000)
                 file.write_bytes(content[:200_000] + broken + content[-200_000:])
-        ontology._shared.end()  # type: ignore[attr-defined]
+        ontology._shared._worker.kill()  # type: ignore[attr-defined]
         counted = ontology.select("SELECT (COUNT(DISTINCT ?o) AS ?n) { ?s ?p ?o }", timeout=120)
         assert counted.rows == [{"n": 70_000}]
 
@@ -174,6 +174,41 @@ def test_a_query_between_rows_is_stopped_without_a_kill(crowd: Ontology) -> None
     assert not worker.gone
 
 
+def test_a_process_that_stands_still_holds_up_no_question_however_long(crowd: Ontology) -> None:
+    asked = f"SELECT * {{ VALUES ?x {{ {'1 ' * 100_000} }} }}"
+    for query in ("ASK {}", asked):
+        assert works(crowd)
+        os.kill(crowd._shared._worker._process.pid, signal.SIGSTOP)  # type: ignore[attr-defined]
+        with ThreadPoolExecutor(1) as pool:
+            job = pool.submit(crowd.select, query, timeout=0.5)
+            with pytest.raises(QueryTimeout):
+                job.result(timeout=60)
+    assert works(crowd)
+
+
+def test_who_closes_leaves_the_question_of_another_thread_alone(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharing, "LINGER", 0.0)
+    # Else the keeper looks again only when the next one of other tests has been idle for long.
+    monkeypatch.setattr(sharing, "_MOST_IDLE", 0)
+    before = workers_of()
+    ontology = open_ontology(path, memory_limit=2**28 + 1)
+    (first,) = workers_of() - before
+    shared = ontology._shared  # type: ignore[attr-defined]
+    with ThreadPoolExecutor(1) as pool:
+        os.kill(first, signal.SIGSTOP)
+        job = pool.submit(ontology.select, LONG, timeout=120)
+        assert becomes(lambda: shared.busy)
+        ontology.close()
+        # Its successor loads, and so holds no question, while the keeper looks for idle ones.
+        os.kill(first, signal.SIGKILL)
+        assert job.result().rows == [{"n": MANY**2}]
+    assert becomes(lambda: workers_of() <= before)
+    with pytest.raises(OntologyError, match="closed meanwhile"):
+        shared.ask("contains", "http://e/1", timeout=60)
+
+
 def test_rows_without_end_are_cut(crowd: Ontology) -> None:
     query = f"SELECT ('{'x' * 968}' AS ?x) {{ ?a ?b ?c . ?d ?e ?f }}"
     rows = crowd.select(query, limit=10**9, timeout=120)
@@ -216,7 +251,7 @@ def test_an_index_on_disk_that_breaks_is_made_anew_and_the_question_answered(lar
         (index,) = ontologies_folder().rglob("*.sqlite")
         content = index.read_bytes()
         index.write_bytes(content[:8192] + b"?" * (len(content) - 8192))
-        ontology._shared.end()  # type: ignore[attr-defined]
+        ontology._shared._worker.kill()  # type: ignore[attr-defined]
         (match,) = ontology.search("699", limit=1)
         assert match.iri == "http://e/699"
 
@@ -297,6 +332,59 @@ def test_no_query_finds_a_way_out_even_when_nothing_checks_it(crowd: Ontology) -
         connection.close()
         thread.join()
     assert works(crowd)
+
+
+def test_no_query_over_a_store_on_disk_finds_a_way_out(large: Path) -> None:
+    with open_ontology(large) as ontology, socket.create_server(("127.0.0.1", 0)) as listening:
+        address = f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        asked = EngineQuery(f"SELECT * {{ SERVICE <{address}> {{ ?s ?p ?o }} }}", {}, None, 10)
+        with pytest.raises(QueryError):
+            ontology._shared.ask("run", asked, timeout=60)  # type: ignore[attr-defined]
+        assert not select.select([listening], [], [], 0)[0]
+
+
+def test_a_store_of_more_files_than_the_engine_opens_at_first_is_read_whole(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "graphs.nq"
+    with path.open("w") as file:
+        file.writelines(
+            f'<http://e/{i}> <http://e/p{i % 9}> "{i:0100}" <http://e/g{i % 3}> .\n'
+            for i in range(60_000)
+        )
+    # The fewer files a process may open, the fewer the engine opens at first.
+    program = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_NOFILE, (96, 96))
+from rlm_runtime.ontology import open_ontology
+from rlm_runtime.ontology.cache import cache_entries, clear_cache
+with open_ontology(sys.argv[1]) as ontology:
+    print(len(cache_entries()), "store,", len(clear_cache()), "removed")
+    for query in sys.argv[2:]:
+        print(ontology.select(query, timeout=60).rows)
+"""
+    queries = [
+        "SELECT (COUNT(*) AS ?n) { ?s <http://e/p3> ?o }",
+        "SELECT (COUNT(DISTINCT ?s) AS ?n) { GRAPH <http://e/g1> { ?s ?p ?o } }",
+        f'SELECT ?g {{ GRAPH ?g {{ ?s ?p "{31:0100}" }} }}',
+        "SELECT ?g { GRAPH ?g { <http://e/32> ?p ?o } }",
+        "SELECT (COUNT(*) AS ?n) { GRAPH ?g { ?s <http://e/p3> ?o } }",
+    ]
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(path), *queries],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert len(clear_cache()) == 1
+    assert run.stdout.splitlines() == [
+        "1 store, 0 removed",
+        "[{'n': 6667}]",
+        "[{'n': 20000}]",
+        "[{'g': 'http://e/g1'}]",
+        "[{'g': 'http://e/g2'}]",
+        "[{'n': 6667}]",
+    ], run.stderr
 
 
 def test_a_worker_is_bounded_by_the_system(crowd: Ontology) -> None:

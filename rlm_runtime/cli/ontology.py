@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -60,6 +60,7 @@ def info(
 
       rlm-runtime ontology info ontology/prov.ttl
     """
+    from rlm_runtime.ontology.imports import IMPORT_MAP
     from rlm_runtime.ontology.sense_card import read_sense_card
 
     with _opened(source) as opened:
@@ -70,6 +71,7 @@ def info(
             "properties": len(facts.properties),
             "individuals": facts.individuals,
         }
+        unresolved: Sequence[str] = getattr(opened, "unresolved_imports", ())
         if as_json:
             print_json(
                 {
@@ -79,6 +81,7 @@ def info(
                     **counts,
                     "prefixes": dict(opened.prefixes),
                     "missing": facts.missing,
+                    "unresolved_imports": unresolved,
                     "card": card,
                 }
             )
@@ -91,6 +94,10 @@ def info(
             page.line((f"{label:<{_LABEL}}", "dim"), shown)
         for missing in facts.missing:
             page.line(f"Could not be found out: {missing}", style="yellow")
+        for iri in unresolved:
+            page.line(
+                f"Imported but not loaded: {iri}; name its file in {IMPORT_MAP}", style="yellow"
+            )
         page.blank()
         page.rule(f"what an LM reads first ({len(card):,} characters)")
         page.line(card)

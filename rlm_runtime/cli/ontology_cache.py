@@ -23,6 +23,8 @@ cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 _UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 _AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
 
+_SHOWN = 48
+
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON to standard output.")]
 
 
@@ -52,7 +54,12 @@ def list_stores(as_json: _Json = False) -> None:
         page.table(
             ["source", "triples", "size", "used"],
             [
-                (entry.source, f"{entry.triples:,}", _size_words(entry.size), _ago(entry.used))
+                (
+                    _end_of(entry.source),
+                    f"{entry.triples:,}",
+                    _size_words(entry.size),
+                    _ago(entry.used),
+                )
                 for entry in entries
             ],
         )
@@ -74,6 +81,8 @@ def clear(
     as_json: _Json = False,
 ) -> None:
     """Remove stores; they are built again when they are needed.
+
+    Very large ones stay while a program has them open.
 
     For example:
 
@@ -104,6 +113,11 @@ def _seconds(age: str) -> float:
             f"--older-than {age} is no age. Give a number with d, h, m or s, such as 30d."
         )
     return float(match[1]) * _UNITS[match[2]]
+
+
+def _end_of(path: str) -> str:
+    """Give the end of a path, which tells most, so that rows stay on one line."""
+    return path if len(path) <= _SHOWN else f"…{path[1 - _SHOWN :]}"
 
 
 def _size_words(size: float) -> str:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.folders import cache_folder
@@ -26,6 +26,8 @@ __all__ = [
     "cache_entries",
     "clear_cache",
     "evict",
+    "is_key",
+    "keep_in_use",
     "lock_of",
     "ontologies_folder",
     "remove_entry",
@@ -61,6 +63,11 @@ class CacheEntry:
     triples: int
     size: int
     used: float
+
+
+def is_key(name: str) -> bool:
+    """Say whether a name can be that of a store."""
+    return _KEY.fullmatch(name) is not None
 
 
 def ontologies_folder() -> Path:
@@ -110,7 +117,8 @@ def cache_entries() -> list[CacheEntry]:
 def clear_cache(older_than: float = 0.0) -> list[CacheEntry]:
     """Remove stores, and what killed processes left; give what was removed.
 
-    Who has a store open goes on with it. One that is being built stays.
+    Who has a store open goes on with it: one whose files a worker has yet to open stays, as does
+    one that is being built.
 
     Args:
         older_than: Only stores that were not opened for so many seconds.
@@ -125,6 +133,8 @@ def clear_cache(older_than: float = 0.0) -> list[CacheEntry]:
 def evict(keep: str) -> None:
     """Remove the stores that were not used for longest, until all fit into the size limit.
 
+    One that is being built, or whose files a worker has yet to open, stays.
+
     Args:
         keep: Key of the one that stays in any case.
     """
@@ -135,6 +145,22 @@ def evict(keep: str) -> None:
         if total > limit and entry.key != keep and _remove_unless_busy(entry.key):
             total -= entry.size
     _sweep()
+
+
+def keep_in_use(folder: Path) -> IO[bytes] | None:
+    """Keep a store from being removed, for the engine opens some of its files only to read them.
+
+    Returns:
+        To be held for as long; None where the system itself keeps what is open, or at a store
+        that is gone.
+    """
+    with contextlib.suppress(ImportError, OSError):
+        import fcntl
+
+        manifest = (folder / MANIFEST).open("rb")
+        fcntl.flock(manifest, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        return manifest
+    return None
 
 
 def lock_of(key: str) -> BaseFileLock:
@@ -171,16 +197,30 @@ def _remove_unless_busy(key: str) -> bool:
 
     try:
         with lock_of(key).acquire(timeout=0):
+            if _is_in_use(ontologies_folder() / key):
+                return False
             remove_entry(key)
     except (Timeout, PermissionError):
         return False
     return True
 
 
+def _is_in_use(folder: Path) -> bool:
+    with contextlib.suppress(ImportError, FileNotFoundError):
+        import fcntl
+
+        with (folder / MANIFEST).open("r+b") as manifest:
+            try:
+                fcntl.flock(manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+    return False
+
+
 def _folders() -> Iterator[Path]:
     with contextlib.suppress(FileNotFoundError):
         for folder in ontologies_folder().iterdir():
-            if _KEY.fullmatch(folder.name):
+            if is_key(folder.name):
                 yield folder
 
 
@@ -199,5 +239,5 @@ def _sweep() -> None:
     there = {folder.name for folder in _folders()}
     for known in (root / ".known").glob("*"):
         with contextlib.suppress(OSError):
-            if known.read_text("ascii") not in there:
+            if known.read_bytes().decode("ascii", "replace") not in there:
                 known.unlink()

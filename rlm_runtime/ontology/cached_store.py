@@ -15,6 +15,7 @@ from rlm_runtime.errors import OntologyError
 from rlm_runtime.ontology.cache import (
     MANIFEST,
     evict,
+    is_key,
     lock_of,
     ontologies_folder,
     remove_entry,
@@ -68,7 +69,8 @@ def distrust(loaded: Loaded) -> bool:
 def _load(source: Source, on_progress: OnProgress | None) -> Loaded:
     signature, settled = source.signature()
     known = ontologies_folder() / ".known" / _of_version(signature)
-    key = _read_key(known) or _of_version(source.content_key())
+    noted = _read_key(known)
+    key = noted or _of_version(source.content_key())
     loaded = _open(key)
     if loaded is None:
         with lock_of(key):
@@ -79,25 +81,34 @@ def _load(source: Source, on_progress: OnProgress | None) -> Loaded:
                 source.check_unchanged(signature)
                 _build(key, source, on_progress)
                 loaded = _open(key)
-        evict(keep=key)
+        # A store that was built is of use, whatever becomes of others.
+        with contextlib.suppress(OSError):
+            evict(keep=key)
     if loaded is None:
         raise OntologyError(
             f"What was written for {source.path} into {ontologies_folder()} cannot be read again. "
             "Check the disk, or set RLM_RUNTIME_HOME to a folder on another one."
         )
-    if settled and not known.exists():
-        known.parent.mkdir(exist_ok=True)
-        part = known.with_suffix(f".{os.getpid()}")
-        part.write_text(key, "ascii")
-        os.replace(part, known)
+    if settled and key != noted:
+        # A cache that may only be read is read all the same.
+        with contextlib.suppress(OSError):
+            _write_key(known, key)
     return loaded
 
 
 def _read_key(known: Path) -> str | None:
     try:
-        return known.read_text("ascii")
-    except (FileNotFoundError, UnicodeDecodeError):
+        key = known.read_text("ascii")
+    except (OSError, UnicodeDecodeError):
         return None
+    return key if is_key(key) else None
+
+
+def _write_key(known: Path, key: str) -> None:
+    known.parent.mkdir(exist_ok=True)
+    part = known.with_suffix(f".{os.getpid()}")
+    part.write_text(key, "ascii")
+    os.replace(part, known)
 
 
 def _open(key: str) -> Loaded | None:

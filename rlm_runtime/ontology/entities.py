@@ -1,12 +1,14 @@
-"""Collect the named entities of a store in one pass: kind, texts, classes, number of uses."""
+"""Collect the named entities of a store: kind, texts, classes, number of uses."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from rlm_runtime.ontology.label_sorting import SortedRows
 from rlm_runtime.ontology.protocol import EntityKind
 from rlm_runtime.ontology.vocabulary import (
     COMMENT_PREDICATES,
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Entity", "collect_entities"]
 
+_IS_A = RDF + "type"
+_INDIVIDUAL = OWL + "NamedIndividual"
 _CLASS_TYPES = frozenset({OWL + "Class", RDFS + "Class", OWL + "DeprecatedClass"})
 _PROPERTY_TYPES = frozenset(
     {RDF + "Property", OWL + "ObjectProperty", OWL + "DatatypeProperty"}
@@ -42,26 +46,40 @@ _KINDS: tuple[tuple[int, EntityKind], ...] = (
     (_PROPERTY, "property"),
     (_SUBJECT, "instance"),
 )
+_KIND_OF: list[EntityKind | None] = [
+    next((kind for bit, kind in _KINDS if said & bit), None) for said in range(2 * _SUBJECT)
+]
+_DECLARED = {
+    **dict.fromkeys(_CLASS_TYPES, _DECLARED_CLASS),
+    **dict.fromkeys(_PROPERTY_TYPES, _DECLARED_PROPERTY),
+}
 # Predicate to what it says of its subject and of its object.
-_SAID = {
-    RDF + "type": (0, _CLASS),
+_LINKS = {
+    _IS_A: (0, _CLASS),
     RDFS + "subClassOf": (_CLASS, _CLASS),
     RDFS + "subPropertyOf": (_PROPERTY, _PROPERTY),
     OWL + "inverseOf": (_PROPERTY, _PROPERTY),
     **dict.fromkeys((*DOMAINS, *RANGES), (_PROPERTY, _CLASS)),
 }
-# Predicate to what kind of text it has, and its place among the predicates of that kind.
-_NAME, _COMMENT = 0, 1
+# Kinds of facts of an IRI, each with two numbers and a text: what statements say of it and how many
+# use it; one of its classes; a name or comment with the places of its language and predicate.
+_SAID, _TYPE, _NAME, _COMMENT = range(4)
 _TEXTS = {
     **{iri: (_COMMENT, place) for place, iri in enumerate(COMMENT_PREDICATES)},
     **{iri: (_NAME, place) for place, iri in enumerate(LABEL_PREDICATES)},
 }
 # What is longer is hardly a name; literals may have megabytes.
-_LONGEST = (1_000, 2_000)
-_MAX_PARTS = 50_000
+_LONGEST = {_NAME: 1_000, _COMMENT: 2_000}
 
-_Text = tuple[int, str, str]
-_Row = tuple[str, int, int, tuple[_Text, ...], tuple[_Text, ...], tuple[str, ...]]
+# Of terms that are only counted the engine reads each one once: to read those of every statement
+# takes most of the time in a large store. What is given for ?p must be in the answer.
+_PREDICATES = "SELECT ?p (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?p"
+_OBJECTS = "SELECT ?p ?o (COUNT(*) AS ?n) { ?s ?p ?o } GROUP BY ?p ?o"
+_SUBJECTS = "SELECT DISTINCT ?s { ?s ?p ?o }"
+# For fewer statements it is not worth a query.
+_MANY = 10_000
+
+_Fact = tuple[str, int, int, int, str]
 
 
 class Entity(NamedTuple):
@@ -71,50 +89,23 @@ class Entity(NamedTuple):
         iri: In full.
         kind: What it is; None when it is only mentioned as an object.
         uses: Statements that have it as predicate or object.
-        texts: (predicate's place in LABEL_PREDICATES, text, language tag or "").
-        comments: The same for COMMENT_PREDICATES.
+        names: (place of the language, text), the best first.
+        comments: The same.
         types: Its classes in full, in alphabetical order.
     """
 
     iri: str
     kind: EntityKind | None
     uses: int
-    texts: tuple[_Text, ...]
-    comments: tuple[_Text, ...]
-    types: tuple[str, ...]
-
-
-class _Part:
-    """What some of the statements say of one IRI."""
-
-    # Most IRIs have no texts: a list for each would take most of the memory.
-    __slots__ = ("said", "texts", "types", "uses")
-
-    def __init__(self) -> None:
-        self.said = 0
-        self.uses = 0
-        self.texts: tuple[list[_Text], list[_Text]] | None = None
-        self.types: list[str] | None = None
-
-
-class _Parts(dict[str, _Part]):
-    """What the statements since the last spill say, by IRI."""
-
-    def __missing__(self, iri: str) -> _Part:
-        part = self[iri] = _Part()
-        return part
-
-    def spill(self, rows: SortedRows) -> None:
-        for iri, part in self.items():
-            names, comments = map(tuple, part.texts) if part.texts else ((), ())
-            types = tuple(part.types) if part.types else ()
-            rows.add((iri, part.said, part.uses, names, comments, types))
-        self.clear()
+    names: list[tuple[int, str]]
+    comments: list[tuple[int, str]]
+    types: list[str]
 
 
 def collect_entities(
     store: pyoxigraph.Store,
-    folder: Path | None = None,
+    db: sqlite3.Connection,
+    language: str,
     on_progress: Callable[[int], None] | None = None,
 ) -> Iterator[Entity]:
     """Read every statement of a store whose named graphs are merged.
@@ -122,87 +113,101 @@ def collect_entities(
     The terms of RDF, RDFS, OWL and XSD are left out unless the data describe them.
 
     Args:
-        store: Read once.
-        folder: For a temporary file, so that a store of any size needs little memory; None keeps
-            everything in memory.
+        store: What is read; the engine keeps its distinct subjects in memory for a while, and the
+            distinct objects of one predicate.
+        db: Sorts what is found, in a table ``work.fact``.
+        language: Of several, it is the best; then comes none, and then all others.
         on_progress: Called now and then with the number of statements read.
 
     Yields:
         Every IRI that occurs as subject, predicate or object, in alphabetical order.
     """
-    rows = SortedRows(folder)
-    _read(store, rows, on_progress)
-    for iri, said, uses, names, comments, types in _merged(rows.drain()):
+    db.execute("CREATE TABLE work.fact (iri, what, first, second, text)")
+    facts = _facts(store, {language.lower(): 0, "": 1}, on_progress)
+    db.executemany("INSERT INTO work.fact VALUES (?, ?, ?, ?, ?)", facts)
+    rows = db.execute("SELECT * FROM work.fact ORDER BY iri, what, first, second, text")
+    for iri, of_one in groupby(rows, itemgetter(0)):
+        said = uses = 0
+        names: list[tuple[int, str]] = []
+        comments: list[tuple[int, str]] = []
+        types: list[str] = []
+        for _, what, first, second, text in of_one:
+            if what == _SAID:
+                said |= first
+                uses += second
+            elif what == _NAME:
+                names.append((first, text))
+            elif what == _TYPE:
+                said |= _DECLARED.get(text, 0)
+                types.append(text)
+            else:
+                comments.append((first, text))
         if said & _SUBJECT or not iri.startswith(META):
-            kind: EntityKind | None = next((kind for bit, kind in _KINDS if said & bit), None)
-            yield Entity(iri, kind, uses, names, comments, tuple(sorted(set(types))))
+            yield Entity(iri, _KIND_OF[said], uses, names, comments, types)
+    db.execute("DROP TABLE work.fact")
 
 
-def _merged(rows: Iterator[_Row]) -> Iterator[_Row]:
-    """Make one row of all rows of an IRI, which follow each other."""
-    last = next(rows, None)
-    for row in rows:
-        assert last is not None
-        if row[0] != last[0]:
-            yield last
-            last = row
+def _facts(
+    store: pyoxigraph.Store, languages: dict[str, int], on_progress: Callable[[int], None] | None
+) -> Iterator[_Fact]:
+    from pyoxigraph import NamedNode, Variable
+
+    graph, read = whole_graph(store), 0
+
+    def ask(query: str, **given: NamedNode) -> Iterable[Any]:
+        values: Any = {Variable(name): value for name, value in given.items()}
+        solutions: Any = store.query(query, default_graph=graph, substitutions=values)
+        return solutions
+
+    for relation, count in ask(_PREDICATES):
+        predicate, uses = relation.value, int(count.value)
+        yield predicate, _SAID, _PROPERTY, uses, ""
+        quads = store.quads_for_pattern(None, relation, None, graph)
+        if predicate in _TEXTS:
+            yield from _texts(quads, *_TEXTS[predicate], languages)
+        elif predicate in _LINKS or uses < _MANY:
+            yield from _links(quads, predicate)
         else:
-            lists = (last[3] + row[3], last[4] + row[4], last[5] + row[5])
-            last = (row[0], last[1] | row[1], last[2] + row[2], *lists)
-    if last is not None:
-        yield last
+            for _, value, times in ask(_OBJECTS, p=relation):
+                if isinstance(value, NamedNode):
+                    yield value.value, _SAID, 0, int(times.value), ""
+        read += uses
+        if on_progress is not None:
+            on_progress(read)
+    for (node,) in ask(_SUBJECTS):
+        if isinstance(node, NamedNode):
+            yield node.value, _SAID, _SUBJECT, 0, ""
 
 
-def _read(
-    store: pyoxigraph.Store, rows: SortedRows, on_progress: Callable[[int], None] | None
-) -> None:
+def _links(quads: Iterable[pyoxigraph.Quad], predicate: str) -> Iterator[_Fact]:
+    from pyoxigraph import NamedNode
+
+    of_subject, of_object = _LINKS.get(predicate, (0, 0))
+    uses: Counter[str] = Counter()
+    for node, _, value, _ in quads:
+        if isinstance(value, NamedNode):
+            target = value.value
+            uses[target] += 1
+            if isinstance(node, NamedNode):
+                if of_subject:
+                    yield node.value, _SAID, of_subject, 0, ""
+                elif predicate == _IS_A and target != _INDIVIDUAL:
+                    yield node.value, _TYPE, 0, 0, target
+    for iri, times in uses.items():
+        yield iri, _SAID, of_object, times, ""
+
+
+def _texts(
+    quads: Iterable[pyoxigraph.Quad], what: int, place: int, languages: dict[str, int]
+) -> Iterator[_Fact]:
     from pyoxigraph import Literal, NamedNode
 
-    parts, kept = _Parts(), 0
-    quads = store.quads_for_pattern(None, None, None, whole_graph(store))
-    for number, (node, relation, value, _) in enumerate(quads, 1):
-        predicate = relation.value
-        part = parts[predicate]
-        part.uses += 1
-        part.said |= _PROPERTY
-        subject = parts[node.value] if isinstance(node, NamedNode) else None
-        if subject is not None:
-            subject.said |= _SUBJECT
+    for node, _, value, _ in quads:
         if isinstance(value, NamedNode):
-            target = parts[value.value]
-            target.uses += 1
-            if predicate in _SAID:
-                _link(subject, predicate, target, value.value)
-        elif subject is not None and predicate in _TEXTS and isinstance(value, Literal):
-            kept += _tell(subject, predicate, value)
-        if len(parts) + kept >= _MAX_PARTS:
-            parts.spill(rows)
-            kept = 0
-            if on_progress is not None:
-                on_progress(number)
-    parts.spill(rows)
-
-
-def _link(subject: _Part | None, predicate: str, target: _Part, iri: str) -> None:
-    of_subject, of_target = _SAID[predicate]
-    target.said |= of_target
-    if subject is None:
-        return
-    subject.said |= of_subject
-    if predicate == RDF + "type":
-        if iri in _CLASS_TYPES:
-            subject.said |= _DECLARED_CLASS
-        elif iri in _PROPERTY_TYPES:
-            subject.said |= _DECLARED_PROPERTY
-        if iri != OWL + "NamedIndividual":
-            subject.types = subject.types or []
-            subject.types.append(iri)
-
-
-def _tell(subject: _Part, predicate: str, value: pyoxigraph.Literal) -> int:
-    """Keep a name or a comment; say how much more is kept, roughly."""
-    what, place = _TEXTS[predicate]
-    text = value.value[: _LONGEST[what]]
-    subject.texts = subject.texts or ([], [])
-    subject.texts[what].append((place, text, (value.language or "").lower()))
-    return 1 + len(text) // 200
+            yield value.value, _SAID, 0, 1, ""
+        elif isinstance(node, NamedNode) and isinstance(value, Literal):
+            text = value.value[: _LONGEST[what]]
+            tag = (value.language or "").lower()
+            if text.strip():
+                order = languages.get(tag, languages.get(tag.split("-")[0], 2))
+                yield node.value, what, order, place, text

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 import weakref
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Iterator, Mapping
+from itertools import repeat
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
 from rlm_runtime.ontology.class_schema import ClassSchemas
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["HostedOntology"]
 
 _SECONDS = 30.0
+_AXIOM_SECONDS = 10.0
 
 
 class HostedOntology:
@@ -55,10 +58,12 @@ class HostedOntology:
         # At the end of the process all workers end without being asked.
         self._leave.atexit = False
         try:
-            self._prefixes = PrefixMap(shared.open(on_progress))
+            opened = shared.open(on_progress)
         except BaseException:
             self._leave()
             raise
+        self._prefixes = PrefixMap(opened.prefixes)
+        self._unresolved_imports = opened.unresolved_imports
         self._schemas = ClassSchemas(self)
 
     @property
@@ -75,6 +80,11 @@ class HostedOntology:
     def prefixes(self) -> Mapping[str, str]:
         """Prefix to namespace IRI: the source's own first, then the usual ones."""
         return self._prefixes
+
+    @property
+    def unresolved_imports(self) -> tuple[str, ...]:
+        """IRIs of what it imports and no local file was named for: that is not loaded."""
+        return self._unresolved_imports
 
     def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
         """Run a read-only SPARQL query; known prefixes need no declaration.
@@ -121,7 +131,7 @@ class HostedOntology:
         """Find entities by label, synonym or local name, best first."""
         return self._ask("search", text, limit, kind)
 
-    def describe(self, iri: str, *, limit: int = 25) -> Description:
+    def describe(self, iri: str, *, limit: int = 25, timeout: float = 30.0) -> Description:
         """Say what is known of an entity.
 
         Of each predicate at least one value is shown, if ``limit`` allows; the rest is shared
@@ -130,28 +140,32 @@ class HostedOntology:
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most statements to give in each direction.
+            timeout: Seconds; what the schema says is left out where they do not suffice for it.
 
         Raises:
             QueryError: No such prefix, or nothing is said of this IRI; the message names the
                 nearest entities.
         """
         full = self.expand(iri)
-        described = self._ask("describe", full, limit)
+        began = time.monotonic()
+        described = self._ask("describe", full, limit, timeout=timeout)
         if described is None:
             raise self._not_found(iri, full)
-        return with_axioms(self, described, limit=limit)
+        left = timeout - (time.monotonic() - began)
+        return with_axioms(self, described, limit=limit, timeout=min(left, _AXIOM_SECONDS))
 
-    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
+    def schema_of(self, iri: str, *, limit: int = 50, timeout: float = 20.0) -> ClassSchema:
         """Say which properties the instances of a class and of its subclasses really use.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most properties to give.
+            timeout: Seconds.
 
         Raises:
             QueryError: No such prefix; or it took too long (QueryTimeout).
         """
-        return self._schemas.of(self.expand(iri), limit=limit)
+        return self._schemas.of(self.expand(iri), limit=limit, timeout=timeout)
 
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""
@@ -188,13 +202,13 @@ class HostedOntology:
                 f"The ontology {self._name!r} is closed. Open it again with open_ontology."
             )
 
-    def _ask(self, method: str, *arguments: Any) -> Any:
+    def _ask(self, method: str, *arguments: Any, timeout: float = _SECONDS) -> Any:
         self._check_open()
         try:
-            return self._shared.ask(method, *arguments, timeout=_SECONDS)
+            return self._shared.ask(method, *arguments, timeout=timeout)
         except QueryTimeout:
             raise QueryTimeout(
-                f"The ontology {self._name!r} did not answer within {_SECONDS:g} s. Ask for less, "
+                f"The ontology {self._name!r} did not answer within {timeout:g} s. Ask for less, "
                 "or use a query with a LIMIT."
             ) from None
 
@@ -210,9 +224,8 @@ class HostedOntology:
 def _rows(given: EngineRows, form: QueryForm) -> Rows:
     width = len(given.columns)
     fields = iter(given.cells)
-    terms = [
-        Term(value, kind, datatype, language) if kind else None  # pyright: ignore[reportArgumentType]
-        for value, kind, datatype, language in zip(fields, fields, fields, fields, strict=True)
-    ]
+    # Half the time of calling Term for each, which is most of a large answer's.
+    made = map(tuple.__new__, repeat(Term), zip(fields, fields, fields, fields, strict=True))
+    terms = [term if term.kind else None for term in cast("Iterator[Term]", made)]
     rows = tuple(tuple(terms[i * width : (i + 1) * width]) for i in range(given.length))
     return Rows(given.columns, rows, form, truncated=given.truncated, duration=given.duration)

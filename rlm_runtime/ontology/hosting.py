@@ -26,7 +26,7 @@ __all__ = ["MEMORY_VARIABLE", "host_graph", "host_path"]
 MEMORY_VARIABLE = "RLM_RUNTIME_QUERY_MEMORY"
 """The bytes that queries may use, as a number, where ``memory_limit`` is not given."""
 
-_DEFAULT_MEMORY = 2 << 30
+_DEFAULT_MEMORY = 4 << 30
 _LEAST_MEMORY = 256 << 20
 # In memory a packed file takes that many times its size, at the most that was seen.
 _UNPACKED = 40
@@ -42,7 +42,7 @@ def host_path(
     on_progress: OnProgress | None,
 ) -> HostedOntology:
     """Host a file or folder; see ``open_ontology``."""
-    path = Path(given).expanduser()
+    path = Path(os.path.expanduser(given))
     syntax = named_syntax(format) if format else None
     memory = _memory(memory_limit)
     source = find_source(path, syntax, imports)

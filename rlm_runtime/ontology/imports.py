@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -57,7 +58,7 @@ def read_import_map(path: Path, imports: Mapping[str, str | Path] | None = None)
         if file.is_file()
     }
     for iri, target in (imports or {}).items():
-        file = Path(target).expanduser()
+        file = Path(os.path.expanduser(target))
         if not file.is_file():
             raise ConfigurationError(
                 f"imports maps {iri} to {target}, where there is no file. Correct the path."

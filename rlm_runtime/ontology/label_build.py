@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ from rlm_runtime.ontology.label_schema import (
     create,
     finish,
 )
-from rlm_runtime.ontology.label_sorting import SortedRows
 from rlm_runtime.ontology.label_words import misspellings
 from rlm_runtime.ontology.protocol import EntityKind
 from rlm_runtime.ontology.text import local_name, unspaced_parts, whole_words, words
@@ -50,7 +48,7 @@ def build(
     try:
         db = create(path)
         try:
-            _write(db, collect_entities(store, path and path.parent, on_progress), path, language)
+            _write(db, collect_entities(store, db, language, on_progress))
             finish(db)
         except BaseException:
             db.close()
@@ -58,84 +56,71 @@ def build(
     except sqlite3.Error as error:
         raise OntologyError(
             f"The label index cannot be written to {path or 'memory'} with SQLite "
-            f"{sqlite3.sqlite_version}: {error}. It needs a folder that may be written, space, "
-            "and SQLite 3.34 or later with FTS5."
+            f"{sqlite3.sqlite_version}: {error}. It needs a folder that may be written, space there"
+            " and for temporary files, and SQLite 3.34 or later with FTS5."
         ) from error
     return db
 
 
-def _write(
-    db: sqlite3.Connection, entities: Iterator[Entity], path: Path | None, language: str
-) -> None:
-    texts = SortedRows(path and path.parent)
-    db.executemany(
-        "INSERT INTO entity VALUES (?, ?, ?, ?, ?)", _entity_rows(entities, language.lower(), texts)
+def _write(db: sqlite3.Connection, entities: Iterator[Entity]) -> None:
+    db.execute(
+        "CREATE TABLE work.found "
+        "(kind, other, length, uses, entity, text, spaced, tokens, comments)"
     )
-    kinds = _write_texts(db, texts.drain())
-    meta = {"kinds": kinds, "lengths": _write_words(db)}
+    written = 0
+    while block := list(islice(entities, _BLOCK)):
+        rows, found = [], []
+        for number, entity in enumerate(block, written + 1):
+            name = local_name(entity.iri)
+            label = entity.names[0][1] if entity.names else name
+            types = "\n".join(entity.types[:3]) if entity.kind == "instance" else ""
+            rows.append((number, entity.iri, entity.kind, label, types))
+            found += _found(number, entity, name)
+        db.executemany("INSERT INTO entity VALUES (?, ?, ?, ?, ?)", rows)
+        db.executemany("INSERT INTO work.found VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", found)
+        written += len(block)
+    db.execute(
+        "CREATE TABLE work.placed AS SELECT entity, text, spaced, tokens, comments FROM work.found "
+        "ORDER BY kind, other, length, uses DESC, entity, text"
+    )
+    db.execute("INSERT INTO text SELECT rowid, entity, text, spaced FROM work.placed")
+    db.execute("INSERT INTO names(rowid, tokens) SELECT rowid, tokens FROM work.placed")
+    db.execute(
+        "INSERT INTO comments(rowid, tokens) "
+        "SELECT rowid, comments FROM work.placed WHERE comments != ''"
+    )
+    kinds = "SELECT sum(kind = 0), sum(kind <= 1), count(*) FROM work.found"
+    meta = {
+        "kinds": [number or 0 for number in db.execute(kinds).fetchone()],
+        "lengths": _write_words(db),
+    }
     values = [(name, json.dumps(value)) for name, value in meta.items()]
     db.executemany("INSERT INTO meta VALUES (?, ?)", values)
 
 
-def _entity_rows(
-    entities: Iterable[Entity], language: str, texts: SortedRows
-) -> Iterator[tuple[Any, ...]]:
-    """Give the rows of the entities, and put their texts where they are sorted."""
-    order = {language: 0, "": 1}
-
-    def by_language(values: Iterable[tuple[int, str, str]]) -> list[tuple[int, int, str]]:
-        found = [
-            (order.get(tag, order.get(tag.split("-")[0], 2)), place, text)
-            for place, text, tag in values
-            if text.strip()
-        ]
-        found.sort()
-        return found
-
-    for number, entity in enumerate(entities, 1):
-        best, name = by_language(entity.texts), local_name(entity.iri)
-        foreign = {text: place == 2 for place, _, text in reversed(best)}
-        foreign.setdefault(name, False)
-        rows = []
-        for text, is_foreign in foreign.items():
-            if split := words(text[:MAX_TEXT]):
-                spaced = " ".join(split)
-                length = len(spaced) - len(split) + 1
-                place = (_KIND_ORDER[entity.kind], is_foreign, length, -entity.uses, entity.iri)
-                rows.append((*place, text, number, spaced))
-        rows.sort()
+def _found(number: int, entity: Entity, name: str) -> list[tuple[Any, ...]]:
+    """Give the rows of the texts of an entity."""
+    texts = {text: place == 2 for place, text in reversed(entity.names)}
+    texts.setdefault(name, False)
+    order = _KIND_ORDER[entity.kind]
+    rows: list[tuple[Any, ...]] = []
+    for text, is_foreign in texts.items():
+        if split := words(text[:MAX_TEXT]):
+            spaced = " ".join(split)
+            length = len(spaced) - len(split) + 1
+            place = (order, is_foreign, length, entity.uses, number)
+            rows.append((*place, text, spaced, _name_tokens(text, split, spaced), ""))
+    if rows and entity.comments:
         # A comment finds the first text of its entity.
-        comments = "\n".join(text for _, _, text in by_language(entity.comments))
-        for row in rows:
-            texts.add((*row, comments))
-            comments = ""
-        types = "\n".join(entity.types[:3]) if entity.kind == "instance" else ""
-        yield number, entity.iri, entity.kind, best[0][2] if best else name, types
+        rows.sort()
+        tokens = _comment_tokens("\n".join(text for _, text in entity.comments))
+        rows[0] = (*rows[0][:-1], tokens)
+    return rows
 
 
-def _write_texts(db: sqlite3.Connection, rows: Iterator[tuple[Any, ...]]) -> list[int]:
-    """Number the texts; give the last number of classes, of properties and of all."""
-    kinds: Counter[int] = Counter()
-    written = 0
-    while block := list(islice(rows, _BLOCK)):
-        texts, names, comments = [], [], []
-        for number, row in enumerate(block, written + 1):
-            text, entity, spaced, comment = row[-4:]
-            texts.append((number, entity, text, spaced))
-            names.append((number, _name_tokens(text, spaced)))
-            if comment:
-                comments.append((number, _comment_tokens(comment)))
-        db.executemany("INSERT INTO text VALUES (?, ?, ?, ?)", texts)
-        db.executemany("INSERT INTO names(rowid, tokens) VALUES (?, ?)", names)
-        db.executemany("INSERT INTO comments(rowid, tokens) VALUES (?, ?)", comments)
-        kinds.update(row[0] for row in block)
-        written += len(block)
-    return [kinds[0], kinds[0] + kinds[1], written]
-
-
-def _name_tokens(text: str, spaced: str) -> str:
-    split, key = spaced.split(" "), spaced.replace(" ", "")
-    tokens = [*split, FIRST_WORD + split[0], *[KEY_START + key[:n] for n in KEY_START_LENGTHS]]
+def _name_tokens(text: str, split: list[str], spaced: str) -> str:
+    key = "".join(split)
+    tokens = [spaced, FIRST_WORD + split[0], *[KEY_START + key[:n] for n in KEY_START_LENGTHS]]
     if text.lower() != spaced:
         tokens += whole_words(text[:MAX_TEXT])
     if not text.isascii():

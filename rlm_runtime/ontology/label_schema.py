@@ -49,6 +49,10 @@ CREATE VIRTUAL TABLE misspelt USING fts5(tokens, {_FULL_TEXT}='ascii');
 CREATE VIRTUAL TABLE pieces USING fts5(word, {_FULL_TEXT}='trigram');
 INSERT INTO names (names, rank) VALUES ('hashsize', 16000000);
 """
+_QUICK = (
+    *("journal_mode = OFF", "synchronous = OFF", "locking_mode = EXCLUSIVE"),
+    *("work.journal_mode = OFF", "work.synchronous = OFF", "cache_size = -64000"),
+)
 _ALL_WORDS = "CREATE VIRTUAL TABLE temp.name_words USING fts5vocab(main, names, row)"
 _INDEXES = f"""
 CREATE INDEX text_key ON text ({KEY});
@@ -59,15 +63,18 @@ CREATE UNIQUE INDEX word_word ON word (word);
 def create(path: Path | None) -> sqlite3.Connection:
     """Open a new database with empty tables, within a transaction that ``finish`` ends.
 
+    Until then there is a second one beside it, ``work``, which begins empty and is never kept.
+
     Args:
         path: A file that does not exist yet; None for one in memory.
     """
     db = _connect(path.absolute().as_uri() + "?mode=rwc" if path else ":memory:")
     if path is None:
         db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("ATTACH '' AS work")
     # A file that is not whole is thrown away, so that nothing in it needs a journal.
-    db.execute("PRAGMA journal_mode = OFF")
-    db.execute("PRAGMA synchronous = OFF")
+    for setting in _QUICK:
+        db.execute(f"PRAGMA {setting}")
     db.execute("BEGIN")
     for statement in _TABLES.strip().split(";\n"):
         db.execute(statement)
@@ -81,6 +88,7 @@ def finish(db: sqlite3.Connection) -> None:
         db.execute(statement)
     db.execute(f"PRAGMA user_version = {_LAYOUT}")
     db.execute("COMMIT")
+    db.execute("DETACH work")
 
 
 def connect_whole(path: Path) -> sqlite3.Connection:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, TypedDict, Unpack, cast
 
 from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.ontology.protocol import Ontology
-from rlm_runtime.ontology.remote_options import EndpointOptions
 
 if TYPE_CHECKING:
     from rdflib import Graph
@@ -22,6 +21,20 @@ __all__ = ["open_ontology"]
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]+://")
 
 
+class _EndpointOptions(TypedDict, total=False):
+    """What can be said of an endpoint; ``RemoteOntology`` tells what each means."""
+
+    auth: tuple[str, str] | None
+    token: str | None
+    headers: Mapping[str, str] | None
+    allow_private: bool | None
+    default_graph: str | Sequence[str]
+    named_graph: str | Sequence[str]
+    prefixes: Mapping[str, str] | None
+    federation: Sequence[str]
+    search_query: str | None
+
+
 def open_ontology(
     source: str | Path | Graph | Ontology,
     *,
@@ -30,7 +43,7 @@ def open_ontology(
     imports: Mapping[str, str | Path] | None = None,
     memory_limit: int | None = None,
     on_progress: OnProgress | None = None,
-    **endpoint: Unpack[EndpointOptions],
+    **endpoint: Unpack[_EndpointOptions],
 ) -> Ontology:
     """Open an ontology; use it as a context manager, or close it.
 
@@ -53,7 +66,7 @@ def open_ontology(
             ``rlm-imports.toml`` or a ``catalog-v001.xml`` beside the ontology may say it as well.
             Nothing is fetched.
         memory_limit: Bytes that queries may use together, beside the data; by default
-            ``RLM_RUNTIME_QUERY_MEMORY``, else 2 GiB.
+            ``RLM_RUNTIME_QUERY_MEMORY``, else 4 GiB.
         on_progress: Called while a file is loaded, with the bytes read and those in all.
         **endpoint: For an address only: ``auth``, ``token``, ``headers``, ``allow_private``,
             ``default_graph``, ``named_graph``, ``prefixes``, ``federation``, ``search_query``;

@@ -19,6 +19,7 @@ __all__ = ["with_axioms"]
 
 _MAX_STATEMENTS = 3_000
 _MAX_ABOVE = 100
+_MAX_STARTS = 500
 _MAX_HOPS = 3
 _MAX_RELATED = 300
 _TYPE = RDF + "type"
@@ -62,7 +63,7 @@ def with_axioms(
         ontology: What to ask; its ``select`` and ``compact`` are used.
         said: The statements of an entity, and its kind.
         limit: The most entries of each field.
-        timeout: Seconds for all queries together, about six.
+        timeout: Seconds for all queries together, about seven.
     """
     if not is_writable(said.iri):
         return said
@@ -114,6 +115,11 @@ _WORDS = {
 }
 
 
+def _some(columns: str, pattern: str) -> str:
+    """Write a pattern that gives its first solutions only: there may be a hundred thousand."""
+    return f"{{ SELECT {columns} WHERE {{ {pattern} }} LIMIT {_MAX_STARTS} }} "
+
+
 class _About:
     """What was read about one entity."""
 
@@ -139,15 +145,19 @@ class _About:
             self._above = [
                 term for (term,) in found if term and term != self._this and is_writable(term.value)
             ]
-        for subject, predicate, value in self._asked.ask(self._statements_query(), _MAX_STATEMENTS):
-            if subject and predicate and value:
-                known = self._statements.setdefault(subject, {})
-                known.setdefault(predicate.value, []).append(value)
+            self._learn(self._asked.ask(self._names_query(words), _MAX_RELATED))
+        self._learn(self._asked.ask(self._statements_query(), _MAX_STATEMENTS))
         if words:
             self._above = self._nearest_first(words.above)
             for role, entity, other in self._asked.ask(self._related_query(words), _MAX_RELATED):
                 if role and entity and other:
                     self._related.setdefault(role.value, []).append((entity, other))
+
+    def _learn(self, statements: Iterable[tuple[Term | None, ...]]) -> None:
+        for subject, predicate, value in statements:
+            if subject and predicate and value:
+                known = self._statements.setdefault(subject, {})
+                known.setdefault(predicate.value, []).append(value)
 
     def _nearest_first(self, link: str) -> list[Term]:
         """Order the ancestors level by level; OWL's own, which say the same of all, left out."""
@@ -178,28 +188,41 @@ class _About:
                 found[predicate] = tuple(sorted(texts)[: self._limit])
         return found
 
+    def _names_query(self, words: _Words) -> str:
+        """Write a query for what the entity is said to be below, equal to and so on, by name.
+
+        By itself, so that it stands when an ancestor's thousand restrictions take all the time.
+        """
+        said = " ".join(f"<{iri}>" for iri in words.own)
+        this = f"<{self._this.value}>"
+        return (
+            f"SELECT ?s ?p ?o WHERE {{ BIND({this} AS ?s) VALUES ?p {{ {said} }} "
+            f"{this} ?p ?o FILTER(isIRI(?o)) }}"
+        )
+
     def _statements_query(self) -> str:
         """Write a query for what the entity, its ancestors and their blank nodes say."""
         this, inner = f"<{self._this.value}>", f"({either(_INNER)})*"
         parts = [
             # All in one, since a blank node is the same only within one result of an endpoint.
-            f"BIND({this} AS ?s) {this} ?p ?o FILTER(isBlank(?o))",
+            _some("?s ?p ?o", f"BIND({this} AS ?s) {this} ?p ?o FILTER(isBlank(?o))"),
         ]
         hops = ""
         for depth in range(_MAX_HOPS):
             # Any predicate may lead to a blank node, and from there some lead on without end.
             start = f"?in{depth}" if depth else this
-            hops += f"{start} ?any{depth} ?out{depth} FILTER(isBlank(?out{depth})) "
+            hop = f"{start} ?any{depth} ?out{depth} FILTER(isBlank(?out{depth})) "
+            hops += hop if depth else _some("?out0", hop)
             parts.append(f"{hops} ?out{depth} {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o")
             hops += f"?out{depth} {inner} ?in{depth + 1} FILTER(isBlank(?in{depth + 1})) "
         all_ = values_clause([term.value for term in (self._this, *self._above)])
         if self._words:
             own = either(self._words.own)
             said = " ".join(f"<{iri}>" for iri in self._words.own)
+            blank = _some("?b", f"{all_} ?x {own} ?b FILTER(isBlank(?b))")
             parts += [
-                f"{all_} VALUES ?p {{ {said} }} ?x ?p ?o BIND(?x AS ?s)",
-                f"{all_} ?x {own} ?b FILTER(isBlank(?b)) ?b {inner} ?s "
-                "FILTER(isBlank(?s)) ?s ?p ?o",
+                _some("?s ?p ?o", f"{all_} VALUES ?p {{ {said} }} ?x ?p ?o BIND(?x AS ?s)"),
+                f"{blank} ?b {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
             ]
         if self._said.kind == "class":
             shapes = f"(^<{SHACL}targetClass>)?/<{SHACL}property>+"
@@ -299,21 +322,18 @@ class _About:
         return self._bounded(found)
 
     def _shapes(self) -> tuple[Expression, ...]:
-        """Write what shapes ask, those of the nearest class first.
-
-        Shapes that only derive statements by a rule ask nothing.
-        """
+        """Write what shapes ask, those of the nearest class first."""
         found = []
         for target in (self._this, *self._above):
             for shape, said in self._statements.items():
                 if shape != target and target not in said.get(SHACL + "targetClass", ()):
                     continue
                 asked = [self._texts.shape(term) for term in said.get(SHACL + "property", ())]
-                if not asked and shape != target and SHACL + "rule" not in said:
+                if not asked and shape != target:
                     asked = [self._texts.shape(shape)]
                 named = shape if shape.kind == "iri" else target
                 source = "" if named == self._this else named.value
-                found += [Expression(text, source=source) for text in sorted(asked)]
+                found += [Expression(text, source=source) for text in sorted(filter(None, asked))]
         return self._bounded(found)
 
     def _values(self, subject: Term, predicate: str) -> Sequence[Term]:

@@ -98,9 +98,12 @@ class NodeTexts:
         return separator.join(self.text(item) for item in self.items(head))
 
     def shape(self, shape: Term) -> str:
-        """Write a property shape of SHACL: its path, then what it asks."""
+        """Write a shape of SHACL: its path, then what it asks; "" when it asks nothing here.
+
+        Rules and constraints in SPARQL are not told.
+        """
         node = self._statements.get(shape, {})
-        return self._bounded(lambda: self._shape(node, (shape,)) or self._write(shape, ()))
+        return self._bounded(lambda: self._shape(node, (shape,)))
 
     def _bounded(self, write: Callable[[], str]) -> str:
         self._left = _MAX_NODES

@@ -65,6 +65,7 @@ _IS_NAME = re.compile(rf"((?:{PREFIX_NAME})?):((?:{LOCAL_NAME})?)")
 _IS_IRI = re.compile(r'[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>"{}|\\^`]*')
 _IS_SCHEME = re.compile(r"(?:https?|file|ftp|urn|mailto|tag|doi|did|info|data|tel|ni|arn)\Z", re.I)
 _MAX_NAME = 10_000
+_MOST_KEPT = 4_096
 _UNESCAPE = re.compile(r"\\(.)")
 
 
@@ -91,6 +92,7 @@ class PrefixMap(Mapping[str, str]):
         for prefix, namespace in self._namespaces.items():
             self._prefixes.setdefault(namespace, prefix)
         odd = (item for item in self._prefixes.items() if item[0][-1] not in "/#")
+        self._compacted: dict[str, str] = {}
         self._odd = sorted(odd, key=lambda item: -len(item[0]))
 
     def __getitem__(self, prefix: str) -> str:
@@ -104,6 +106,15 @@ class PrefixMap(Mapping[str, str]):
 
     def compact(self, iri: str) -> str:
         """Give the prefixed name with the longest namespace that is legal, else ``<iri>``."""
+        name = self._compacted.get(iri)
+        if name is None:
+            # The same few come again and again in tables.
+            if len(self._compacted) >= _MOST_KEPT:
+                self._compacted.clear()
+            name = self._compacted[iri] = self._compact(iri)
+        return name
+
+    def _compact(self, iri: str) -> str:
         for namespace, prefix in self._odd:
             if iri.startswith(namespace) and _IS_PLAIN_LOCAL.fullmatch(iri, len(namespace)):
                 return f"{prefix}:{iri[len(namespace) :]}"

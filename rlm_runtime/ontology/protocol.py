@@ -201,24 +201,27 @@ class Ontology(Protocol):
         """Find entities by label, synonym or local name, best first."""
         ...
 
-    def describe(self, iri: str, *, limit: int = 25) -> Description:
+    def describe(self, iri: str, *, limit: int = 25, timeout: float = 30.0) -> Description:
         """Say what is known of an entity.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most statements to give in each direction.
+            timeout: Seconds; what the schema says is left out where they do not suffice for it.
 
         Raises:
-            QueryError: No such prefix, or nothing is said of this IRI.
+            QueryError: No such prefix, or nothing is said of this IRI; or it took too long
+                (QueryTimeout).
         """
         ...
 
-    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
+    def schema_of(self, iri: str, *, limit: int = 50, timeout: float = 20.0) -> ClassSchema:
         """Say which properties the instances of a class and of its subclasses really use.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most properties to give.
+            timeout: Seconds.
 
         Raises:
             QueryError: No such prefix; or it took too long (QueryTimeout).

@@ -23,6 +23,8 @@ _UPDATES = frozenset(
 _HIDDEN_SERVICE = re.compile(r"(?:true|false)?service", re.I)
 _HIDDEN_FROM = re.compile(r"from", re.I)
 _CODEPOINT = re.compile(r"\\u([0-9A-Fa-f]{4})|\\U([0-9A-Fa-f]{8})")
+# rdflib reads `\U0027` and `\u00000027` as well.
+_LENIENT_CODEPOINT = re.compile(r"\\u([0-9A-Fa-f]{4}(?:[0-9A-Fa-f]{4})?)", re.I)
 _ABSOLUTE = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:")
 
 # Kinds of tokens after which `<` can be a comparison.
@@ -67,9 +69,10 @@ def check_query(
     """Check that a query only reads, and reads nothing but the ontology.
 
     It looks at tokens: words in strings, comments, IRIs and names do no harm. Only where the
-    letters "service" occur at all does it refuse comparisons that could be read in two ways.
-    Code point escapes, which SPARQL 1.1 § 19.2 resolves before anything else and some engines
-    later, are read both ways, and both must pass. This is no parser: a query that passes can
+    letters "service" or "from" occur at all does it refuse comparisons that could be read in two
+    ways. Code point escapes, which SPARQL 1.1 § 19.2 resolves before anything else and some
+    engines later or in ways of their own, and lone carriage returns, which do not end a comment
+    for all, are read in each way, and all must pass. This is no parser: a query that passes can
     still have syntax errors.
 
     Args:
@@ -91,11 +94,10 @@ def check_query(
         raise QueryRejected(
             f"The query is {len(text)} characters long, more than {_MAX_CHARACTERS}. Shorten it."
         )
-    resolved = _CODEPOINT.sub(lambda m: _char(m[1] or m[2]), text)
     broken: QueryError | None = None
-    if resolved != text:
+    for reading in _other_readings(text):
         try:
-            _Check(resolved, prefixes, has_graph, services).run()
+            _Check(reading, prefixes, has_graph, services).run()
         except QueryRejected:
             raise
         except QueryError as error:
@@ -103,10 +105,20 @@ def check_query(
     checked = _Check(text, prefixes, has_graph, services).run()
     if broken is not None:
         raise QueryRejected(
-            "The code point escapes of the query change its structure. "
-            "Write the characters themselves."
+            "The code point escapes or lone carriage returns of the query change its structure. "
+            "Write the characters themselves, and line feeds."
         ) from broken
     return checked
+
+
+def _other_readings(text: str) -> set[str]:
+    """Give what else engines may read, by how they take escapes and carriage returns."""
+    readings = {
+        text,
+        _CODEPOINT.sub(lambda m: _char(m[1] or m[2]), text),
+        _LENIENT_CODEPOINT.sub(lambda m: _char(m[1]), text),
+    }
+    return (readings | {reading.replace("\r", " ") for reading in readings}) - {text}
 
 
 def _char(digits: str) -> str:
@@ -181,10 +193,12 @@ class _Check:
         variables: dict[str, None] = {}
         used: dict[str, str] = {}
         size = _Size(self)
-        speaks_of_service = "service" in self.text.lower()
+        # In upper case, as some engines compare: it makes an S of ſ as well.
+        capitals = self.text.upper()
+        may_hide = "SERVICE" in capitals or "FROM" in capitals
         for i in range(at, len(self.tokens)):
             kind, text, _ = token = self.tokens[i]
-            if speaks_of_service and i:
+            if may_hide and i:
                 self._refuse_comparison_as_iri(token, self.tokens[i - 1], size)
             size.add(token)
             if kind == "word":
@@ -287,7 +301,7 @@ class _Check:
         """Refuse `1<2 … >` in an expression: here an IRI, to an engine's parser a comparison.
 
         Behind a value the parser reads on after `<`, and what we take for the inside of an IRI
-        (or for a string or a comment behind it) could be a SERVICE.
+        (or for a string or a comment behind it) could be a SERVICE or FROM.
         """
         starts_iri = token.kind == "iri" or token.text in ("<<", "<<(")
         in_expression = not size.in_values and size.brackets[-1:] in (["("], ["<<"])

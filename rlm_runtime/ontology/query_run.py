@@ -40,7 +40,9 @@ def to_term(node: _Node) -> Term:
 
 def is_corruption(error: Exception) -> bool:
     """Say whether the engine found its files broken."""
-    return "Corruption: " in str(error)
+    said = str(error)
+    # Also when files are gone that it opens only now.
+    return "Corruption: " in said or ("IO error: " in said and "No such file" in said)
 
 
 def run_query(

@@ -24,14 +24,12 @@ from rlm_runtime.ontology.remote_errors import (
     EndpointFailed,
     failure_of_status,
     timed_out,
-    told,
 )
 from rlm_runtime.ontology.remote_fulltext import check_search_query
 from rlm_runtime.ontology.remote_http import Answer, HttpClient
-from rlm_runtime.ontology.remote_known import Known, known_of
+from rlm_runtime.ontology.remote_known import Known, declared_prefixes, known_of
 from rlm_runtime.ontology.remote_login import PRIVATE_VARIABLE, find_login
-from rlm_runtime.ontology.remote_prefixes import declared_prefixes
-from rlm_runtime.ontology.remote_request import Dataset, bounded_text, make_request
+from rlm_runtime.ontology.remote_request import LEGAL_IRI, Dataset, bounded_text, make_request
 from rlm_runtime.ontology.remote_results import read_rows
 from rlm_runtime.ontology.remote_search import search_remote
 from rlm_runtime.ontology.schema import ClassSchema
@@ -42,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteOntology"]
 
-_LEGAL_IRI = re.compile(r'[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>"{}|\\^`\ud800-\udfff]*')
 _TELLS_PLACE = re.compile(r"error at \d+:\d+: expected")
 _PROBE_SECONDS = 3.0
 _SEARCH_SECONDS = 20.0
@@ -99,7 +96,6 @@ class RemoteOntology:
         self._place = endpoint.place
         self._name = name or endpoint.name
         self._source = endpoint.shown
-        self._secrets = login.secrets
         self._client = HttpClient(endpoint, login, allow_private=allow_private)
         self._dataset = Dataset(
             _iris("default_graph", default_graph), _iris("named_graph", named_graph)
@@ -195,19 +191,20 @@ class RemoteOntology:
                 self, text, limit=limit, kind=kind, custom=self._search_query, deadline=deadline
             )
 
-    def describe(self, iri: str, *, limit: int = 25) -> Description:
-        """Say what is known of an entity, as far as bounded queries tell within 20 seconds.
+    def describe(self, iri: str, *, limit: int = 25, timeout: float = 20.0) -> Description:
+        """Say what is known of an entity, as far as bounded queries tell in time.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most statements to give in each direction.
+            timeout: Seconds.
 
         Raises:
             QueryError: No such prefix, or nothing is said of this IRI.
             QueryTimeout: It took too long.
         """
         full = self.expand(iri)
-        with self._within(_DESCRIBE_SECONDS) as deadline:
+        with self._within(timeout) as deadline:
             self._learn(deadline)
             if not self.occurs(full, deadline):
                 raise QueryError(
@@ -216,17 +213,18 @@ class RemoteOntology:
                 )
             return describe_remote(self, full, limit=limit, deadline=deadline)
 
-    def schema_of(self, iri: str, *, limit: int = 50) -> ClassSchema:
+    def schema_of(self, iri: str, *, limit: int = 50, timeout: float = 20.0) -> ClassSchema:
         """Say which properties the instances of a class and of its subclasses really use.
 
         Args:
             iri: An IRI in full, in angle brackets, or a prefixed name.
             limit: The most properties to give.
+            timeout: Seconds.
 
         Raises:
             QueryError: No such prefix; or it took too long (QueryTimeout).
         """
-        return self._schemas.of(self.expand(iri), limit=limit)
+        return self._schemas.of(self.expand(iri), limit=limit, timeout=timeout)
 
     def contains(self, iri: str) -> bool:
         """Say whether an IRI in full is a subject, predicate, object or graph here."""
@@ -321,7 +319,7 @@ class RemoteOntology:
 
     def occurs(self, iri: str, deadline: Deadline) -> bool:
         """Say what ``contains`` says, within a time."""
-        if not _LEGAL_IRI.fullmatch(iri):
+        if not LEGAL_IRI.fullmatch(iri):
             return False
         patterns = (f"<{iri}> ?p ?o", f"?s ?p <{iri}>", f"?s <{iri}> ?o")
         whole = " UNION ".join(f"{{ {p} }}" for p in (*patterns, f"GRAPH <{iri}> {{ ?s ?p ?o }}"))
@@ -334,7 +332,7 @@ class RemoteOntology:
             return read_rows(answer, query, limit, self._name)
         if answer.status in _ONCE_MORE_BY_POST and method == "GET":
             return None
-        said = told(answer.body.head().decode("utf-8", "replace"), self._secrets)
+        said = answer.told(answer.body.head().decode("utf-8", "replace"))
         if answer.status == 400 and _TELLS_PLACE.search(said):
             hint = explain_syntax_error(bounded_text(query, limit), said)
             raise QueryError(f"{hint}\nThe endpoint {self._name} said: {said}")
@@ -342,7 +340,7 @@ class RemoteOntology:
         note = (
             f"It redirects to {answer.place.origin.netloc}, where the login does not follow; open "
             "that address if you trust it."
-            if moved and self._secrets
+            if moved and answer.secrets
             else ""
         )
         raise failure_of_status(
@@ -376,7 +374,7 @@ class RemoteOntology:
     def _has_graph(self, iri: str, *, deadline: Deadline) -> bool:
         if self._dataset != Dataset():
             return iri in (*self._dataset.default, *self._dataset.named)
-        if not _LEGAL_IRI.fullmatch(iri):
+        if not LEGAL_IRI.fullmatch(iri):
             return False
         query = f"ASK {{ GRAPH <{iri}> {{ ?s ?p ?o }} }}"
         return bool(self.ask_text(query, 1, deadline, form="ASK").rows[0]["ask"])
@@ -385,6 +383,6 @@ class RemoteOntology:
 def _iris(option: str, given: str | Sequence[str]) -> tuple[str, ...]:
     found = (given,) if isinstance(given, str) else tuple(given)
     for iri in found:
-        if not _LEGAL_IRI.fullmatch(iri):
+        if not LEGAL_IRI.fullmatch(iri):
             raise ConfigurationError(f"{option}={iri!r} is no IRI. Give it in full.")
     return found

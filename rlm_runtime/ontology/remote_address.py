@@ -6,7 +6,7 @@ import ipaddress
 import re
 import socket
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urlsplit
 
@@ -62,7 +62,7 @@ class Endpoint:
     """
 
     place: Place
-    login: tuple[str, str] | None
+    login: tuple[str, str] | None = field(repr=False)
 
     @property
     def shown(self) -> str:
@@ -81,7 +81,7 @@ class Endpoint:
         """
         parts = self.place.target.partition("?")[0].split("/")
         told = [part for part in parts if part.lower() not in _GENERIC]
-        return "/".join([self.place.origin.netloc, *told])[:200]
+        return redact_secrets("/".join([self.place.origin.netloc, *told]))[:200]
 
     @property
     def is_loopback(self) -> bool:
@@ -216,4 +216,8 @@ def _may_connect(address: IPAddress, allow_loopback: bool) -> bool:
     address = _unwrapped(address)
     if address.is_loopback:
         return allow_loopback
-    return address.is_global and not address.is_multicast
+    # What is reserved embeds IPv4 addresses in ways of old, and is given to nobody else.
+    is_odd = address.is_multicast or address.is_reserved
+    if isinstance(address, ipaddress.IPv6Address):
+        is_odd |= address.is_site_local
+    return address.is_global and not is_odd

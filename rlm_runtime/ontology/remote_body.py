@@ -71,10 +71,11 @@ class Body:
         return self._buffer[self._at : self._at + _HEAD]
 
     def first(self) -> bytes:
-        """Give at least one byte of what comes next that is no white space, if there is one."""
+        """Give up to 1 KB of what follows white space; of markup, more than its first byte."""
         while not self._buffer[self._at :].strip() and not self._ended:
             self._fill()
-        return self._buffer[self._at :].lstrip()[:1024]
+        first = self._buffer[self._at :].lstrip()
+        return (self.head().lstrip() if first.startswith((b"<", b"\xef")) else first)[:1024]
 
     def says_timeout(self) -> bool:
         """Say whether its first bytes speak of a time-out."""
@@ -144,7 +145,9 @@ def _unpacker(encoding: str, name: str) -> zlib._Decompress | None:
         return None
     if encoding in ("gzip", "x-gzip", "deflate"):
         return zlib.decompressobj(_GZIP_OR_ZLIB)
+    # Only what is known is told: a header may hold anything, a login that was sent as well.
+    shown = encoding if encoding in ("br", "zstd", "compress") else "something unknown"
     raise QueryError(
-        f"The answer of the endpoint {name} is packed as {encoding[:40]!r}, which was not asked "
-        "for. Tell those who run it."
+        f"The answer of the endpoint {name} is packed as {shown}, which was not asked for. "
+        "Tell those who run it."
     )

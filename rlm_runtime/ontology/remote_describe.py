@@ -10,10 +10,8 @@ from rlm_runtime.ontology.owl_axioms import with_axioms
 from rlm_runtime.ontology.protocol import Description, Term
 from rlm_runtime.ontology.remote_errors import Deadline
 from rlm_runtime.ontology.remote_kinds import look_at
-from rlm_runtime.ontology.vocabulary import (
-    COMMENT_PREDICATES,
-    NAME_PREDICATES,
-)
+from rlm_runtime.ontology.remote_request import LEGAL_IRI
+from rlm_runtime.ontology.vocabulary import COMMENT_PREDICATES, NAME_PREDICATES
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.remote import RemoteOntology
@@ -74,25 +72,29 @@ def _sampled(
     remote: RemoteOntology, iri: str, side: Literal["out", "in"], limit: int, deadline: Deadline
 ) -> tuple[dict[str, tuple[Term, ...]], int]:
     """Count the statements of one direction by predicate, and give some of each."""
-    pattern = f"<{iri}> ?p ?other" if side == "out" else f"?other ?p <{iri}>"
-    if side == "out":
-        told = " ".join(f"<{each}>," for each in (*NAME_PREDICATES, *COMMENT_PREDICATES))[:-1]
-        pattern += f" FILTER(!(isLiteral(?other) && ?p IN ({told})))"
-    counted = f"{{ SELECT ?p WHERE {{ {pattern} }} LIMIT {_MAX_COUNTED} }}"
+
+    def pattern(predicate: str) -> str:
+        if side == "in":
+            return f"?other {predicate} <{iri}>"
+        told = ", ".join(f"<{each}>" for each in (*NAME_PREDICATES, *COMMENT_PREDICATES))
+        return f"<{iri}> {predicate} ?other FILTER(!(isLiteral(?other) && {predicate} IN ({told})))"
+
+    counted = f"{{ SELECT ?p WHERE {{ {pattern('?p')} }} LIMIT {_MAX_COUNTED} }}"
     rows = remote.ask_text(
         f"SELECT ?p (COUNT(*) AS ?n) WHERE {{ {counted} }} GROUP BY ?p ORDER BY DESC(?n) ?p",
         1000,
         deadline,
     )
-    counts = {p.value: int(n.value) for p, n in rows.terms if p and n}
-    first = sorted(counts, key=predicate_place)[:_MAX_PREDICATES]
+    counts = {p.value: n.plain for p, n in rows.terms if p and n and isinstance(n.plain, int)}
+    named = filter(LEGAL_IRI.fullmatch, counts)
+    first = sorted(named, key=predicate_place)[:_MAX_PREDICATES]
     dealt = dict(zip(first, shares([counts[p] for p in first], limit), strict=True))
     wanted = {predicate: share for predicate, share in dealt.items() if share}
     if not wanted:
         return {}, sum(counts.values())
     samples = " UNION ".join(
-        f"{{ SELECT (<{predicate}> AS ?p) ?other WHERE {{ "
-        f"{pattern.replace('?p', f'<{predicate}>')} }} LIMIT {share} }}"
+        f"{{ SELECT (<{predicate}> AS ?p) ?other WHERE {{ {pattern(f'<{predicate}>')} }} "
+        f"LIMIT {share} }}"
         for predicate, share in wanted.items()
     )
     rows = remote.ask_text(f"SELECT ?p ?other WHERE {{ {samples} }}", limit, deadline)

@@ -13,6 +13,8 @@ from rlm_runtime.redaction import redact_secrets
 __all__ = ["Deadline", "EndpointFailed", "failure_of_status", "timed_out", "told"]
 
 _MAX_TOLD = 300
+# Sockets take no time-out of many years.
+_LONGEST = 10_000_000.0
 _TIMED_OUT = re.compile(
     r"time(?:d[ -]?|-?)out|TimeoutException|estimated execution time|exceeded .{0,30}time limit"
     r"|time limit|S1T(?:00|AT)",
@@ -32,9 +34,9 @@ class Deadline:
     """
 
     def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
+        self.seconds = min(seconds, _LONGEST)
         self.doing = "connecting"
-        self._until = time.monotonic() + seconds
+        self._until = time.monotonic() + self.seconds
 
     def left(self) -> float:
         """Give the seconds that are left, more than 0.

@@ -10,7 +10,7 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from functools import cached_property
 from typing import TypeVar
@@ -20,7 +20,7 @@ from rlm_runtime.errors import ConfigurationError
 from rlm_runtime.ontology.remote_address import Endpoint, Origin, Place, reachable, read_address
 from rlm_runtime.ontology.remote_body import Body
 from rlm_runtime.ontology.remote_connection import Connection
-from rlm_runtime.ontology.remote_errors import Deadline, EndpointFailed
+from rlm_runtime.ontology.remote_errors import Deadline, EndpointFailed, told
 from rlm_runtime.ontology.remote_login import Login
 
 __all__ = ["Answer", "HttpClient", "Request"]
@@ -64,6 +64,7 @@ class Answer:
         body: Its body, unpacked.
         place: Where it came from, after redirects.
         with_login: Whether the login was sent there.
+        secrets: Texts that it may echo and nobody may be shown.
     """
 
     status: int
@@ -71,6 +72,11 @@ class Answer:
     body: Body
     place: Place
     with_login: bool
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def told(self, text: str) -> str:
+        """Make words of the answer fit to be told."""
+        return told(text, self.secrets)
 
 
 class HttpClient:
@@ -123,7 +129,8 @@ class HttpClient:
                 raise
             except (OSError, http.client.HTTPException) as error:
                 if last or not _may_pass(error) or wait > deadline.left():
-                    raise _failed(self._home, error) from error
+                    # Its cause may quote what the endpoint sent, a login included.
+                    raise _failed(self._home, error) from None
             deadline.doing = "waiting to try again"
             time.sleep(min(wait, deadline.left()))
         raise AssertionError("the last attempt returns or raises")
@@ -151,9 +158,18 @@ class HttpClient:
             if response.status not in _REDIRECTS or not location:
                 at_home = request.place.origin == self._home
                 with_login = at_home and bool(self._login.headers)
-                body = Body(response, deadline, self._home.netloc)
-                answer = Answer(response.status, response.headers, body, request.place, with_login)
-                return answer, connection
+                try:
+                    body = Body(response, deadline, self._home.netloc)
+                except BaseException:
+                    connection.dispose()
+                    raise
+                secrets = self._login.secrets
+                return (
+                    Answer(
+                        response.status, response.headers, body, request.place, with_login, secrets
+                    ),
+                    connection,
+                )
             connection.dispose()
             request = self._redirected(request, response.status, location)
         raise EndpointFailed(
@@ -226,7 +242,12 @@ class HttpClient:
         )
         failure: OSError | None = None
         for i, (family, address) in enumerate(addresses):
-            sock = socket.socket(family, socket.SOCK_STREAM)
+            try:
+                sock = socket.socket(family, socket.SOCK_STREAM)
+            except OSError as error:
+                # Names have addresses of families that this machine may not speak.
+                failure = error
+                continue
             try:
                 # One address that swallows what it is sent must not use up the time of the next.
                 sock.settimeout(deadline.left() / (len(addresses) - i))

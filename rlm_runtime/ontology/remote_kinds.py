@@ -10,6 +10,7 @@ from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import EntityKind
 from rlm_runtime.ontology.remote_errors import Deadline, EndpointFailed
+from rlm_runtime.ontology.remote_request import LEGAL_IRI
 from rlm_runtime.ontology.vocabulary import META, NAME_PREDICATES, OWL, RDF, RDFS, language_place
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def look_at(remote: RemoteOntology, iris: Sequence[str], deadline: Deadline) -> 
         iris: At most some dozens, in full.
         deadline: Of the query, which gets five seconds at the most.
     """
-    which = values_clause(iris)
+    which = values_clause([iri for iri in iris if LEGAL_IRI.fullmatch(iri)])
     names = " ".join(f"<{iri}>" for iri in NAME_PREDICATES)
     parts = {
         "type": f"?x <{RDF}type> ?value",

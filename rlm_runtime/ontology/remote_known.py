@@ -1,4 +1,4 @@
-"""What was found out about endpoints, kept for a while so that the next run need not ask."""
+"""What is found out about endpoints, kept for a while so that the next run need not ask."""
 
 from __future__ import annotations
 
@@ -8,14 +8,31 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology.remote_errors import Deadline, EndpointFailed
+
 if TYPE_CHECKING:
+    from rlm_runtime.ontology.remote import RemoteOntology
     from rlm_runtime.ontology.remote_fulltext import FullText
     from rlm_runtime.ontology.sense_card import SenseCard
 
-__all__ = ["Known", "known_of"]
+__all__ = ["Known", "declared_prefixes", "known_of"]
 
 _SECONDS = 600.0
 _MOST = 64
+_MOST_PREFIXES = 300
+_SAMPLE = 500
+_SH = "http://www.w3.org/ns/shacl#"
+_VANN = "http://purl.org/vocab/vann/"
+_OLD, _NEW = "http://schema.org/", "https://schema.org/"
+# schema.org is written with http in as many data as with https, and nobody declares which.
+_QUERY = f"""SELECT DISTINCT ?prefix ?namespace WHERE {{
+{{ ?d <{_SH}prefix> ?prefix ; <{_SH}namespace> ?namespace }}
+UNION {{ ?d <{_VANN}preferredNamespacePrefix> ?prefix ; <{_VANN}preferredNamespaceUri> ?namespace }}
+UNION {{ {{ SELECT ?p ?o WHERE {{ ?s ?p ?o }} LIMIT {_SAMPLE} }}
+VALUES ?namespace {{ "{_OLD}" "{_NEW}" }} BIND("schema" AS ?prefix)
+FILTER(STRSTARTS(STR(?p), ?namespace) || STRSTARTS(STR(?o), ?namespace)) }}
+}}"""
 
 _known: dict[Hashable, Known] = {}
 _lock = threading.Lock()
@@ -32,7 +49,6 @@ class Known:
         always_post: Whether it takes no GET, or no long ones.
         label_predicates: Label predicates that are in use, the best first; None when not asked.
         full_text: Its way of full-text search; None when it has none that is known.
-        asked_for_full_text: Whether it was looked for.
         cards: Sense cards by their greatest length.
     """
 
@@ -42,7 +58,6 @@ class Known:
     always_post: bool = False
     label_predicates: tuple[str, ...] | None = None
     full_text: FullText | None = None
-    asked_for_full_text: bool = False
     cards: dict[int, SenseCard] = field(default_factory=dict)
 
 
@@ -60,3 +75,26 @@ def known_of(key: Hashable) -> Known:
                 _known.clear()
             found = _known[key] = Known()
         return found
+
+
+def declared_prefixes(remote: RemoteOntology, deadline: Deadline) -> dict[str, str]:
+    """Give the prefixes that the data declare by SHACL or VANN, none when that takes too long.
+
+    Raises:
+        EndpointFailed: The endpoint failed.
+    """
+    try:
+        rows = remote.ask_text(_QUERY, _MOST_PREFIXES, deadline)
+    except EndpointFailed:
+        raise
+    except (QueryError, TimeoutError):
+        return {}
+    found: dict[str, str] = {}
+    for prefix, namespace in rows.terms:
+        # In data that use both, the usual one stays.
+        if prefix and namespace and namespace.value != _NEW:
+            found.setdefault(prefix.value, namespace.value)
+    both = {row[1].value for row in rows.terms if row[1]} >= {_OLD, _NEW}
+    if both and found.get("schema") == _OLD:
+        del found["schema"]
+    return found

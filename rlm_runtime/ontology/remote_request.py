@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
@@ -11,7 +12,10 @@ from rlm_runtime.ontology.remote_address import Place
 from rlm_runtime.ontology.remote_http import Request
 from rlm_runtime.ontology.sparql_tokens import tokens
 
-__all__ = ["Dataset", "bounded_text", "make_request", "selected"]
+__all__ = ["LEGAL_IRI", "Dataset", "bounded_text", "make_request", "selected"]
+
+LEGAL_IRI = re.compile(r'[A-Za-z][A-Za-z0-9+.\-]*:[^\x00-\x20<>"{}|\\^`\ud800-\udfff]*')
+"""An IRI that a query can name; endpoints hold others, and what looks like a piece of a query."""
 
 # Servers refuse longer lines, some of them with a message that does not say so.
 _MAX_GET = 2_000

@@ -174,11 +174,19 @@ class _Card:
         queries = self._queries[: detail.queries]
         if queries:
             lines += ["Queries that run as they are:", *queries]
+        lines += self._unresolved()
         if self._facts.least is not None:
             lines.append("Too large to look at as a whole: values and shares are those of samples.")
         if self._facts.missing:
             lines.append(f"Not found out: {', '.join(dict.fromkeys(self._facts.missing))}.")
         return lines
+
+    def _unresolved(self) -> list[str]:
+        """Name what is imported and was not found; only what is loaded from files knows of it."""
+        iris: Sequence[str] = getattr(self._ontology, "unresolved_imports", ())
+        more = f" and {len(iris) - 2} more" if len(iris) > 2 else ""
+        named = ", ".join(f"<{iri}>" for iri in iris[:2])
+        return [f"Imports that are not loaded: {named}{more}."] if iris else []
 
     def _main_namespace(self) -> str:
         """Give the namespace of most classes and properties."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.errors import OntologyError, QueryError, QueryTimeout
 from rlm_runtime.ontology.worker import Worker, WorkerGone, forget_workers
-from rlm_runtime.ontology.worker_messages import MOST_AT_ONCE, Opening
+from rlm_runtime.ontology.worker_messages import MOST_AT_ONCE, Opened, Opening
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.filling import OnProgress
@@ -35,13 +35,13 @@ class SharedWorker:
     def __init__(self, opening: Opening, unchanged: Callable[[], bool]) -> None:
         self._opening = opening
         self._unchanged = unchanged
-        self._worker: Worker | None = None
-        self._make_locks()
+        self._ended = False
+        self.forget()
         self.users = 0
         self.idle_until = 0.0
 
-    def open(self, on_progress: OnProgress | None = None) -> Mapping[str, str]:
-        """Wait until a worker has loaded the ontology, and give the prefixes of the source.
+    def open(self, on_progress: OnProgress | None = None) -> Opened:
+        """Wait until a worker has loaded the ontology, and say what is known of it.
 
         Raises:
             OntologyError: It cannot be loaded.
@@ -61,11 +61,14 @@ class SharedWorker:
         Raises:
             QueryTimeout: The time was over.
             QueryError: The worker ended because of it; or whatever the answer is.
-            OntologyError: The worker ended, and the source has changed since.
+            OntologyError: The worker ended, and the source has changed since; or it was let go.
         """
         left = timeout
         suspected = False
-        with self._places, ExitStack() as alone:
+        with ExitStack() as alone:
+            self._asking.add(alone)
+            alone.callback(self._asking.discard, alone)
+            alone.enter_context(self._places)
             while left > 0:
                 worker = self._current()
                 worker.opened()
@@ -88,15 +91,16 @@ class SharedWorker:
         raise QueryTimeout(f"There was no answer within {timeout:g} s.")
 
     def end(self) -> None:
-        """Kill the worker, if there is one."""
+        """Kill the worker, if there is one, for good: nobody would end another one."""
         with self._lock:
+            self._ended = True
             if self._worker is not None:
                 self._worker.kill()
 
     @property
     def busy(self) -> bool:
         """Whether questions wait for an answer."""
-        return self._worker is not None and self._worker.busy
+        return bool(self._asking)
 
     @property
     def worth_keeping(self) -> bool:
@@ -104,11 +108,9 @@ class SharedWorker:
         return not (self._worker is None or self._worker.gone or self._worker.loading)
 
     def forget(self) -> None:
-        """In a process made by ``os.fork``: take no notice of the parent's worker and locks."""
-        self._worker = None
-        self._make_locks()
-
-    def _make_locks(self) -> None:
+        """Begin anew, without the worker and locks that a process made by ``os.fork`` has got."""
+        self._worker: Worker | None = None
+        self._asking: set[ExitStack] = set()
         self._lock = threading.Lock()
         # What waits for a thread of the worker must wait here, where no time runs.
         self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
@@ -116,6 +118,8 @@ class SharedWorker:
 
     def _current(self) -> Worker:
         with self._lock:
+            if self._ended:
+                raise OntologyError("The ontology was closed meanwhile. Open it again.")
             if self._worker is None or self._worker.gone:
                 if not self._unchanged():
                     raise OntologyError(
@@ -128,7 +132,8 @@ class SharedWorker:
     def _replace(self) -> None:
         """Start another worker for one that was killed, so that the next question waits less."""
         with self._lock:
-            if self._worker is not None and self._worker.gone and self._unchanged():
+            worker = self._worker
+            if worker is not None and worker.gone and not self._ended and self._unchanged():
                 self._worker = Worker(self._opening)
 
 

@@ -47,7 +47,7 @@ def explain_syntax_error(query: str, message: str) -> QueryError:
         begin = token.start
         line, column = position(query, begin)
         problem = f"unexpected {token.text[:40]!r}"
-    hint = _hint(query, parts, message)
+    hint = _hint(parts, message)
     return QueryError(
         f"SPARQL syntax error near line {line}, column {column}: {problem}.\n"
         f"{excerpt(query, begin)}{hint and chr(10) + hint}"
@@ -89,7 +89,7 @@ def _unclosed(parts: list[Token]) -> Token | None:
     return waiting[-1] if waiting else None
 
 
-def _hint(query: str, parts: list[Token], message: str) -> str:
+def _hint(parts: list[Token], message: str) -> str:
     texts = [token.text.upper() for token in parts]
     pairs = list(pairwise(texts))
     if "variable that is unbound" in message:
@@ -106,7 +106,9 @@ def _hint(query: str, parts: list[Token], message: str) -> str:
     if "GROUP_CONCAT" in texts and "SEPARATOR" not in texts and "," in texts:
         return 'A separator is given like this: (GROUP_CONCAT(?x; SEPARATOR=", ") AS ?all).'
     before_as = [texts[i - 1] for i, text in enumerate(texts) if text == "AS" and i]
-    if before_as and re.search(r"SELECT\s+[^({]*\b(?:COUNT|SUM|MIN|MAX|AVG)\s*\(", query, re.I):
+    columns = texts[texts.index("SELECT") + 1 :] if "SELECT" in texts else []
+    bare = columns[: next((i for i, text in enumerate(columns) if text in ("(", "{")), 0)]
+    if before_as and bare[-1:] and bare[-1] in ("COUNT", "SUM", "MIN", "MAX", "AVG"):
         return "Put parentheses around an expression with its name: (COUNT(?x) AS ?n)."
     if "BIND" in texts and message.endswith("expected [_]"):
         return "The variable that BIND makes must not occur before it in the same group."

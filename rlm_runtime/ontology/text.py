@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from functools import cache
+from functools import cache, lru_cache
 
 __all__ = [
     "fold",
@@ -81,7 +81,7 @@ def words(text: str) -> list[str]:
         ['smart', '手机']
     """
     if text.isascii():
-        return [stem(part) for token in _TOKEN.findall(text) for part in _ascii_humps(token)]
+        return [part for token in _TOKEN.findall(text) for part in _ascii_humps(token)]
     # Compose first: a letter and its accent as two characters would be split at the accent.
     return [
         stem(part)
@@ -143,11 +143,13 @@ def local_name(iri: str) -> str:
     return end[max(end.rfind("#"), end.rfind("/"), end.rfind(":")) + 1 :] or iri
 
 
-def _ascii_humps(token: str) -> list[str]:
+# Names share most of their words.
+@lru_cache(16_384)
+def _ascii_humps(token: str) -> tuple[str, ...]:
     # Most are plain words: looking for boundaries in each would take most of the time.
     if token.isalpha() and (token.islower() or token[1:].islower()):
-        return [token.lower()]
-    return [part.lower() for part in _HUMP.split(token)]
+        return (stem(token.lower()),)
+    return tuple(stem(part.lower()) for part in _HUMP.split(token))
 
 
 # The patterns for other scripts take milliseconds to compile, and many processes need none.

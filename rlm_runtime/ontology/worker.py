@@ -11,14 +11,15 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rlm_runtime import errors
 from rlm_runtime.errors import OntologyError, QueryTimeout
-from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opening, pack, receive, send
+from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opened, Opening, pack, receive, send
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.filling import OnProgress
@@ -33,6 +34,8 @@ _CODE = (
 )
 _GRACE = 0.1
 _MAX_SAID = 4_000
+# As Rust, Python and C++ say it.
+_OUT_OF_MEMORY = ("memory allocation of", "MemoryError", "bad_alloc")
 
 _live: WeakSet[Worker] = WeakSet()
 
@@ -71,11 +74,14 @@ class Worker:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._numbers = itertools.count()
-        self._writing = threading.Lock()
+        # What is told goes through a thread of its own: a process that does not read, or a Ctrl-C,
+        # must not hold up in the middle of a message who asks.
+        self._untold: SimpleQueue[bytes | None] = SimpleQueue()
+        self._untold.put(pack(opening))
         self._changed = threading.Condition()
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: dict[int, _Reply] = {}
-        self._prefixes: Mapping[str, str] | None = None
+        self._opened: Opened | None = None
         self._failure: tuple[str, str] | None = None
         self._progress: tuple[int, int] | None = None
         self._why = ""
@@ -94,15 +100,10 @@ class Worker:
     @property
     def loading(self) -> bool:
         """Whether the ontology is not loaded yet."""
-        return self._prefixes is None
+        return self._opened is None
 
-    @property
-    def busy(self) -> bool:
-        """Whether requests wait for an answer."""
-        return bool(self._replies)
-
-    def opened(self, on_progress: OnProgress | None = None) -> Mapping[str, str]:
-        """Wait until the ontology is loaded, and give the prefixes of its source.
+    def opened(self, on_progress: OnProgress | None = None) -> Opened:
+        """Wait until the ontology is loaded, and say what is known of it.
 
         Args:
             on_progress: Called on this thread while it loads.
@@ -110,16 +111,16 @@ class Worker:
         Raises:
             OntologyError: It cannot be loaded.
         """
-        if self._prefixes is not None:
-            return self._prefixes
+        if self._opened is not None:
+            return self._opened
         told = None
         while True:
             with self._changed:
-                while self._prefixes is None and not self._gone and self._progress == told:
+                while self._opened is None and not self._gone and self._progress == told:
                     self._changed.wait()
                 told = self._progress
-                if self._prefixes is not None:
-                    return self._prefixes
+                if self._opened is not None:
+                    return self._opened
                 if self._failure is not None:
                     raise _error(*self._failure)
                 if self._gone:
@@ -148,7 +149,7 @@ class Worker:
                 raise WorkerGone(self._why, suspect=0)
             self._replies[number] = reply
         try:
-            self._tell(packed)
+            self._untold.put(packed)
             reply.done.wait(min(timeout, threading.TIMEOUT_MAX))
         finally:
             if not reply.done.is_set():
@@ -165,7 +166,7 @@ class Worker:
                 self._process.kill()
 
     def _give_up(self, number: int, reply: _Reply) -> None:
-        self._tell(pack((number, None, ())))
+        self._untold.put(pack((number, None, ())))
         if not reply.done.wait(_GRACE):
             with self._changed:
                 if reply.done.is_set():
@@ -175,42 +176,49 @@ class Worker:
                 reply.done.set()
                 self.kill()
 
-    def _tell(self, packed: bytes) -> None:
-        try:
-            with self._writing:
-                send(self._requests.fileno(), packed)
-        except (OSError, ValueError):
-            # It is gone; the thread that reads will notice, and say so to all who wait.
-            return
-
     def _live(self) -> None:
-        with tempfile.TemporaryFile() as said:
+        why, by_chance = "the thread that waits for its answers has failed", False
+        try:
+            with tempfile.TemporaryFile() as said:
+                code = self._accompany(said)
+                said.seek(max(0, said.seek(0, os.SEEK_END) - _MAX_SAID))
+                opening = self._opening
+                allowed = opening.load_limit if self.loading else opening.memory_limit
+                why, by_chance = _why(code, said.read(), allowed), code in (-9, TRY_AGAIN)
+        except OSError as error:
+            why = f"a process for it cannot be started: {error}"
+        finally:
+            # Whatever happened, nobody waits for ever.
+            self._end(why, by_chance)
+
+    def _accompany(self, said: IO[bytes]) -> int:
+        """Start the process, take what it says until it ends, and give its exit code."""
+        with _started(said) as process:
+            assert process.stdin is not None
+            assert process.stdout is not None
+            with self._changed:
+                self._process = process
+                if self._killed:
+                    process.kill()
+            teller = threading.Thread(
+                target=self._tell_all, args=[process.stdin], name="rlm-teller", daemon=True
+            )
+            teller.start()
             try:
-                process = _started(said)
-            except OSError as error:
-                self._end(f"a process for it cannot be started: {error}")
-                return
-            with process:
-                with self._changed:
-                    self._process = process
-                    assert process.stdin is not None
-                    self._requests = process.stdin
-                    if self._killed:
-                        process.kill()
-                self._tell(pack(self._opening))
-                assert process.stdout is not None
                 self._take_messages(process.stdout)
+            finally:
                 # Also when what it said made no sense.
                 process.kill()
-                process.wait()
-                # While a thread writes there, another file must not get that descriptor.
-                with self._writing:
-                    self._requests.close()
-            said.seek(max(0, said.seek(0, os.SEEK_END) - _MAX_SAID))
-            opening = self._opening
-            allowed = opening.load_limit if self.loading else opening.memory_limit
-            why = _why(process.returncode, said.read(), allowed)
-            self._end(why, by_chance=process.returncode in (-9, TRY_AGAIN))
+                self._untold.put(None)
+                # While it writes there, another file must not get that descriptor.
+                teller.join()
+        return process.returncode
+
+    def _tell_all(self, stream: IO[bytes]) -> None:
+        # When it is gone, the thread that reads will notice, and say so to all who wait.
+        with suppress(OSError):
+            while (packed := self._untold.get()) is not None:
+                send(stream.fileno(), packed)
 
     def _take_messages(self, stream: IO[bytes]) -> None:
         try:
@@ -225,7 +233,7 @@ class Worker:
             if kind == "progress":
                 self._progress = (rest[0], rest[1])
             elif kind == "open":
-                (self._prefixes,) = rest
+                (self._opened,) = rest
             elif kind == "failed":
                 self._failure = (rest[0], rest[1])
                 self._gone = True
@@ -242,7 +250,7 @@ class Worker:
                 return
             self._changed.notify_all()
 
-    def _end(self, why: str, *, by_chance: bool = False) -> None:
+    def _end(self, why: str, by_chance: bool) -> None:
         with self._changed:
             self._gone = True
             self._why = why
@@ -296,7 +304,7 @@ def _why(code: int, said: bytes, allowed: int) -> str:
     """Say what a process died of, from its exit code and its last words."""
     words = said.decode(errors="replace").strip()
     last = words.splitlines()[-1][:300] if words else ""
-    if "memory allocation of" in words or "MemoryError" in words:
+    if any(sign in words for sign in _OUT_OF_MEMORY):
         return f"more memory was needed than the {allowed / 2**30:.3g} GiB that are allowed"
     if code == -9:
         return "the process was killed from outside, perhaps by the system for want of memory"

@@ -2,7 +2,7 @@
 
 Requests come in at stdin: first an Opening, then ``(number, method, arguments)``, and
 ``(number, None, None)`` to stop one. Replies go out at what was stdout: ``("progress", done,
-total)``, ``("open", prefixes)`` or ``("failed", error, text)``; then ``(number, True, value)`` or
+total)``, ``("open", Opened)`` or ``("failed", error, text)``; then ``(number, True, value)`` or
 ``(number, False, (error, text))``. The process ends when stdin does.
 """
 
@@ -22,6 +22,7 @@ from typing import Any
 import pyoxigraph
 
 from rlm_runtime.errors import OntologyError, QueryError, RlmError
+from rlm_runtime.ontology.cache import keep_in_use
 from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path
 from rlm_runtime.ontology.local import LocalOntology
@@ -31,11 +32,15 @@ from rlm_runtime.ontology.worker_limits import (
     allow_memory,
     be_killed_first,
     die_with_parent,
+    dump_no_core,
+    has_open,
+    open_no_socket,
     open_nothing_more,
 )
 from rlm_runtime.ontology.worker_messages import (
     MOST_AT_ONCE,
     TRY_AGAIN,
+    Opened,
     Opening,
     pack,
     receive,
@@ -61,6 +66,9 @@ def main() -> None:
     # Of this thread, for the wish ends with the thread that utters it.
     die_with_parent()
     be_killed_first()
+    dump_no_core()
+    # Before there are other threads.
+    open_no_socket()
     replies = os.dup(1)
     # What a library prints must not get between the replies.
     os.dup2(2, 1)
@@ -105,7 +113,7 @@ class _Worker:
         """Load the ontology, and let the threads answer."""
         allow_memory(opening.load_limit)
         try:
-            ontology = self._opened(opening)
+            loaded, ontology = self._opened(opening)
         except RlmError as error:
             self._send(pack(("failed", type(error).__name__, str(error))))
             return
@@ -116,20 +124,26 @@ class _Worker:
         allow_memory(opening.memory_limit)
         # The first search may build an index, and by then no file can be opened.
         importlib.import_module("rlm_runtime.ontology.label_build")
-        open_nothing_more()
+        # Of a large store the engine opens a few files at first, and the others to read them.
+        if loaded.folder is None or has_open(loaded.folder.rglob("*.sst")):
+            open_nothing_more()
+        else:
+            self._in_use = keep_in_use(loaded.folder)
         for _ in range(MOST_AT_ONCE):
             self._ready.put(ontology)
-        self._send(pack(("open", ontology.prefixes)))
+        opened = Opened(ontology.prefixes, loaded.unresolved_imports)
+        self._send(pack(("open", opened)))
 
-    def _opened(self, opening: Opening) -> LocalOntology:
+    def _opened(self, opening: Opening) -> tuple[Loaded, LocalOntology]:
         loaded = _loaded(opening, self._tell_progress)
         try:
-            return LocalOntology(loaded, dict(opening.usual))
+            return loaded, LocalOntology(loaded, dict(opening.usual))
         except (OntologyError, RuntimeError, sqlite3.Error):
             # What was written cannot be read.
             if not distrust(loaded):
                 raise
-        return LocalOntology(_loaded(opening, self._tell_progress), dict(opening.usual))
+        loaded = _loaded(opening, self._tell_progress)
+        return loaded, LocalOntology(loaded, dict(opening.usual))
 
     def _tell_progress(self, done: int, total: int) -> None:
         self._send(pack(("progress", done, total)))

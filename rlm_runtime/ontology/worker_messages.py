@@ -16,6 +16,7 @@ __all__ = [
     "TRY_AGAIN",
     "EngineQuery",
     "EngineRows",
+    "Opened",
     "Opening",
     "pack",
     "receive",
@@ -54,8 +55,20 @@ class Opening:
     statements: bytes = b""
     prefixes: Mapping[str, str] = field(default_factory=dict)
     usual: Mapping[str, str] = field(default_factory=dict)
-    memory_limit: int = 2 << 30
+    memory_limit: int = 4 << 30
     load_limit: int = 4 << 30
+
+
+class Opened(NamedTuple):
+    """What a worker says of what it has loaded.
+
+    Attributes:
+        prefixes: Those of the source.
+        unresolved_imports: IRIs of imported ontologies for which there was no local file.
+    """
+
+    prefixes: Mapping[str, str]
+    unresolved_imports: tuple[str, ...]
 
 
 class EngineQuery(NamedTuple):

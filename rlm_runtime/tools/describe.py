@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import other_labels_of
 from rlm_runtime.ontology.protocol import Description, Ontology, Plain, Term
+from rlm_runtime.ontology.schema import Axioms
+from rlm_runtime.ontology.text import local_name, search_key
 from rlm_runtime.ontology.vocabulary import RDF, RDFS
+from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.describe_kinds import Asked, told_in, told_out, what_kind_adds
-from rlm_runtime.tools.relationships import links
+from rlm_runtime.tools.relationships import dealt, links
+from rlm_runtime.tools.table import NAME
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 
 __all__ = ["entity_report"]
@@ -56,7 +62,12 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         if p not in told_out(said.kind) and not (p == _DEFINED_BY and asked.says_nothing(terms))
     }
     not_told = f"?p NOT IN ({', '.join(f'<{p}>' for p in sorted(told_in(said.kind)))})"
-    incoming = links(ontology, iri, ("in",), not_told, limit, timeout)
+    # Blank nodes have no names to go on with: of them only the number is told.
+    named_links = [
+        replace(link, others=tuple(term for term in link.others if term.kind != "bnode"))
+        for link in links(ontology, iri, ("in",), not_told, limit, timeout)
+    ]
+    incoming = dealt(named_links, limit)
     compact = ontology.compact
     restricting = asked.restricted_in(_MAX_RESTRICTED + 1)
     fields |= {
@@ -66,7 +77,7 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
             for p, t in outgoing.items()
         },
         "kinds": {compact(p): column_kinds(ontology, t) for p, t in outgoing.items()},
-        "used_by": {compact(x.predicate): _texts(ontology, x.others) for x in incoming},
+        "used_by": {compact(x.predicate): _texts(ontology, x.others) for x in incoming if x.others},
         "used_by_counts": {
             compact(x.predicate): x.count for x in incoming if x.count > len(x.others)
         },
@@ -74,14 +85,39 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     told = (*outgoing.values(), said.outgoing.get(_TYPE, ()), *(x.others for x in incoming))
     named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
     named |= {e.iri for e in (*said.axioms.supers, *said.axioms.equivalents) if e.iri}
-    labels = other_labels_of(ontology, sorted(named), timeout)
-    notes = _notes(said, asked, limit, restricting, bool(fields["used_by_counts"]))
+    constructed = _names_in(ontology, said.axioms)
+    labels = {
+        other: label
+        for other, label in other_labels_of(
+            ontology, sorted((named | constructed) - {iri}), timeout
+        ).items()
+        if other in named or search_key(label) != search_key(local_name(other))
+    }
+    hub = any(x.others and x.count > len(x.others) for x in incoming)
+    notes = _notes(said, asked, limit, restricting, hub)
     return {
         **{key: value for key, value in fields.items() if value not in (None, [], {})},
         "labels": {compact(iri): label for iri, label in labels.items()},
         "truncated": bool(notes),
         **join_notes(*notes),
     }
+
+
+def _names_in(ontology: Ontology, axioms: Axioms) -> set[str]:
+    """Give the IRIs that axioms name: a restriction over numbers as names tells nothing alone."""
+    expressions = (
+        *(*axioms.supers, *axioms.subs, *axioms.equivalents, *axioms.disjoint, *axioms.shapes),
+        *(*axioms.domains, *axioms.ranges, *axioms.inverses),
+    )
+    texts = [expression.text for expression in expressions]
+    found = set[str]()
+    for name in NAME.findall(" ".join((*texts, *axioms.chains, *axioms.keys))):
+        try:
+            found.add(ontology.expand(name))
+        except QueryError:
+            # A part of a text that only looks like a name.
+            continue
+    return {iri for iri in found if is_writable(iri)}
 
 
 def _notes(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -17,10 +18,11 @@ from rlm_runtime.ontology.vocabulary import (
     SHACL,
     either,
 )
-from rlm_runtime.tools.values import cell
+from rlm_runtime.tools.values import cell, first_in_order
 
 __all__ = ["Asked", "told_in", "told_out", "what_kind_adds"]
 
+_MAX_PROPERTIES = 1_000
 _TYPE = RDF + "type"
 _SUBCLASS = RDFS + "subClassOf"
 _INVERSE = OWL + "inverseOf"
@@ -47,6 +49,7 @@ _FROM_BLANK = (
     *(RDF + "first", OWL + "onProperty", OWL + "onClass", OWL + "onDataRange"),
     *(OWL + "someValuesFrom", OWL + "allValuesFrom", OWL + "hasValue"),
     *(SHACL + "path", SHACL + "class"),
+    *(OWL + "annotated" + name for name in ("Source", "Property", "Target")),
 )
 _TOLD_IN = {
     "class": frozenset(
@@ -110,23 +113,20 @@ class Asked:
 
     def restricted_in(self, most: int) -> list[str]:
         """Give the prefixed names of the first classes whose restrictions or shapes name it."""
-        return self.iris(f"?x {_MADE_OF} {self.this}", f"LIMIT {most}")
+        return self.iris(f"?x {_MADE_OF} {self.this}", most)
 
-    def iris(self, pattern: str, then: str = "") -> list[str]:
-        """Give the prefixed names of all ?x, in order; ``then`` may be a LIMIT."""
-        query = f"SELECT DISTINCT ?x WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x {then}"
-        found = self.terms(query)
+    def iris(self, pattern: str, most: int) -> list[str]:
+        """Give the prefixed names of the first ?x, in order."""
+        found = self.terms(first_in_order("?x", f"{pattern} FILTER(isIRI(?x))", most))
         return [self.ontology.compact(term.value) for (term,) in found if term]
 
     def said_or_included(
         self, subject: str, predicates: Sequence[str], target: str
     ) -> tuple[list[str], list[str]]:
         """Give the prefixed names of all ?x that RDFS says, and of those that are included."""
-        pattern = _said_or_included(subject, predicates, target)
+        pattern = f"{_said_or_included(subject, predicates, target)} FILTER(isIRI(?x))"
         found: tuple[list[str], list[str]] = ([], [])
-        for term, said in self.terms(
-            f"SELECT DISTINCT ?x ?said WHERE {{ {pattern} FILTER(isIRI(?x)) }} ORDER BY ?x"
-        ):
+        for term, said in self.terms(first_in_order("?x ?said", pattern, self.limit + 1)):
             if term and said:
                 found[not said.plain].append(self.ontology.compact(term.value))
         return found
@@ -147,24 +147,31 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
     this, compact = asked.this, asked.ontology.compact
     axioms = said.axioms
     direct, below = _number(said.instances), _number(said.instances_below)
-    own: dict[str, list[str]] = {}
-    included: dict[str, list[str]] = {}
-    inherited: dict[str, list[str]] = {}
-    sources: dict[str, set[str]] = {}
-    for prop, domain, said_so, target in asked.terms(
-        f"SELECT DISTINCT ?p ?d ?said ?r WHERE {{ {this} rdfs:subClassOf* ?d . "
+    own: dict[str, str] = {}
+    included: dict[str, str] = {}
+    inherited: dict[str, str] = {}
+    sources: Counter[str] = Counter()
+    rows = asked.terms(
+        "SELECT ?p ?d ?said (GROUP_CONCAT(DISTINCT COALESCE(STR(?r), ''); SEPARATOR='\\n') AS ?to) "
+        f"WHERE {{ {this} rdfs:subClassOf* ?d . "
         f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p)) "
         f"OPTIONAL {{ ?p {either(RANGES, OR_MEMBER)} ?r FILTER(isIRI(?r)) }} }} "
-        f"ORDER BY (?d != {this}) ?p ?r",
-        4 * asked.limit,
-    ):
-        if prop and domain:
-            is_own = f"<{domain.value}>" == this
+        f"GROUP BY ?p ?d ?said ORDER BY (?d != {this}) ?p",
+        _MAX_PROPERTIES,
+    )
+    asked.cut |= len(rows) > 4 * asked.limit
+    for place, (prop, domain, said_so, target) in enumerate(rows):
+        if not (prop and domain and target):
+            continue
+        ranges = sorted(filter(None, target.value.split("\n")))
+        is_own = f"<{domain.value}>" == this
+        if not is_own:
+            sources[compact(domain.value)] += 1
+        if place < 4 * asked.limit:
+            asked.named.update(ranges)
             of_this = own if said_so and said_so.plain else included
-            ranges = (of_this if is_own else inherited).setdefault(compact(prop.value), [])
-            ranges.extend([compact(target.value)] if target else [])
-            if not is_own:
-                sources.setdefault(compact(domain.value), set()).add(prop.value)
+            name = compact(prop.value)
+            (of_this if is_own else inherited)[name] = " or ".join(map(compact, ranges)) or "any"
     in_range, included_in_range = asked.said_or_included("?x", RANGES, this)
     return {
         "superclasses": [e.text for e in axioms.supers if not e.source],
@@ -174,11 +181,11 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
         "keys": list(axioms.keys),
         "shapes": _by_source(asked, axioms.shapes),
         "subclasses": [e.text for e in axioms.subs],
-        "domain_of": {prop: _union(ranges) for prop, ranges in own.items()},
-        "domain_includes_of": {prop: _union(ranges) for prop, ranges in included.items()},
-        "inherits_from": {domain: len(props) for domain, props in sources.items()},
+        "domain_of": own,
+        "domain_includes_of": included,
+        "inherits_from": dict(sources),
         "inherits": {
-            prop: _union(ranges)
+            prop: ranges
             for prop, ranges in inherited.items()
             if prop not in own and prop not in included
         },
@@ -186,23 +193,23 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
         "range_includes_of": included_in_range,
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
-        "example_instances": asked.iris(f"?x a {this}", "LIMIT 3"),
+        "example_instances": asked.iris(f"?x a {this}", 3),
     }
 
 
 def _of_property(asked: Asked, said: Description) -> dict[str, Any]:
     this, axioms = asked.this, said.axioms
-    examples = asked.terms(f"SELECT ?s ?o WHERE {{ ?s {this} ?o }} ORDER BY ?s ?o LIMIT 3")
+    examples = asked.terms(first_in_order("?s ?o", f"?s {this} ?o", 3))
     return {
         "characteristics": list(axioms.characteristics),
         "superproperties": [e.text for e in axioms.supers],
         "subproperties": [e.text for e in axioms.subs],
         "domain": [e.text for e in axioms.domains if not e.source],
         "inherited_domain": _told(asked, [e for e in axioms.domains if e.source]),
-        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x"),
+        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x", asked.limit + 1),
         "range": [e.text for e in axioms.ranges if not e.source],
         "inherited_range": _told(asked, [e for e in axioms.ranges if e.source]),
-        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x"),
+        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x", asked.limit + 1),
         "inverse": [e.text for e in axioms.inverses],
         "chains": list(axioms.chains),
         "equivalent": _told(asked, axioms.equivalents),
@@ -220,10 +227,6 @@ def _said_or_included(subject: str, predicates: Sequence[str], target: str) -> s
     said = f"{subject} {either(predicates[:1], OR_MEMBER)} {target} BIND(true AS ?said)"
     included = f"{subject} {either(predicates[1:])} {target} BIND(false AS ?said)"
     return f"{{ {{ {said} }} UNION {{ {included} }} }}"
-
-
-def _union(ranges: Iterable[str]) -> str:
-    return " or ".join(dict.fromkeys(ranges)) or "any"
 
 
 def _told(asked: Asked, expressions: Iterable[Expression]) -> list[str]:

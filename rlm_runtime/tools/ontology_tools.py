@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 from rlm_runtime.ontology.protocol import EntityKind, Ontology, Plain, Rows
 from rlm_runtime.tools.check_query import failed_check, query_report
 from rlm_runtime.tools.class_table import class_table
 from rlm_runtime.tools.describe import entity_report
+from rlm_runtime.tools.one_call import OneCall
 from rlm_runtime.tools.relationships import DIRECTIONS, relationship_table
 from rlm_runtime.tools.results import KeptResults, count_by, filtered, page
 from rlm_runtime.tools.values import (
@@ -44,7 +45,7 @@ def make_ontology_tools(
 
     Args:
         ontology: Local or remote.
-        timeout: Seconds for one query; a query that takes longer raises QueryTimeout.
+        timeout: Seconds for the queries of one call; those that take longer raise QueryTimeout.
 
     Returns:
         ``search_entity``, ``describe_entity``, ``schema_of``, ``probe_relationships``,
@@ -53,6 +54,9 @@ def make_ontology_tools(
         query or an unknown name, with what to do about it.
     """
     results = KeptResults()
+
+    def one_call() -> Ontology:
+        return cast(Ontology, OneCall(ontology, timeout))
 
     def search_entity(query: str, limit: int = 10, kind: str = "any") -> dict[str, Any]:
         """Find entities by label, synonym or name, best first; kind: class, property, instance.
@@ -66,16 +70,18 @@ def make_ontology_tools(
 
         A class: also hierarchy, restrictions, properties. A property: domain, range, inverse, …
         """
-        full = resolve(ontology, iri)
-        return _fitting(lambda bound: entity_report(ontology, full, bound, timeout), limit)
+        asked = one_call()
+        full = resolve(asked, iri)
+        return _fitting(lambda bound: entity_report(asked, full, bound, timeout), limit)
 
     def schema_of(class_iri: str, limit: int = 20) -> dict[str, Any]:
         """List what instances of a class (subclasses included) really use.
 
         Rows: property, used_by (instances), values, per_instance, kinds, example.
         """
-        full = resolve(ontology, class_iri)
-        return _fitting(lambda bound: class_table(ontology, full, bound, timeout), limit)
+        asked = one_call()
+        full = resolve(asked, class_iri)
+        return _fitting(lambda bound: class_table(asked, full, bound, timeout), limit)
 
     def probe_relationships(
         iri: str, predicate: str | None = None, direction: str = "both", limit: int = 15
@@ -88,10 +94,11 @@ def make_ontology_tools(
             raise ValueError(
                 f"direction must be one of {', '.join(DIRECTIONS)}, not {direction!r}."
             )
-        full = resolve(ontology, iri)
-        link = resolve(ontology, predicate) if predicate is not None else None
+        asked = one_call()
+        full = resolve(asked, iri)
+        link = resolve(asked, predicate) if predicate is not None else None
         return _fitting(
-            lambda bound: relationship_table(ontology, full, link, direction, bound, timeout),
+            lambda bound: relationship_table(asked, full, link, direction, bound, timeout),
             limit,
         )
 
@@ -101,9 +108,10 @@ def make_ontology_tools(
         Has it more rows than limit: also `total`, and a `handle` for result_….
         """
         bound, note = bounded_limit(limit, MAX_ROWS)
-        rows = ontology.select(_query_text(query), limit=bound, timeout=timeout)
-        table = _select_table(ontology, results, query, rows, timeout)
-        empty = why_empty(ontology, query, rows)
+        asked = one_call()
+        rows = asked.select(_query_text(query), limit=bound, timeout=timeout)
+        table = _select_table(asked, results, query, rows, timeout)
+        empty = why_empty(asked, query, rows)
         return {**table, **join_notes(table.get("note"), note, empty.text if empty else None)}
 
     def result_page(handle: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
@@ -147,7 +155,7 @@ def make_ontology_tools(
         """
         try:
             bound, note = bounded_limit(limit, MAX_ROWS)
-            report = query_report(ontology, _query_text(query), bound, timeout)
+            report = query_report(one_call(), _query_text(query), bound, timeout)
         except ValueError as error:
             return failed_check(str(error))
         return {**report, **join_notes(report.get("note"), note)}
@@ -209,12 +217,13 @@ def _select_table(
     ontology: Ontology, results: KeptResults, query: str, rows: Rows, timeout: float
 ) -> dict[str, Any]:
     """Give the rows of a query; when not all of them are shown, keep as many as can be had."""
-    table = tabulate(ontology, rows)
-    if not rows.truncated and table["count"] == len(rows):
-        return table
     every = longer(ontology, query, rows, timeout) if rows.truncated else rows
-    if every is None:
-        return {**table, "total": None, **join_notes(cut_note(rows), table.get("note"))}
+    if every is rows or every is None:
+        table = tabulate(ontology, rows)
+        if every is None:
+            return {**table, "total": None, **join_notes(cut_note(rows), table.get("note"))}
+        if table["count"] == len(rows):
+            return table
     return page(ontology, results.keep(every, complete=not every.truncated), 0, len(rows))
 
 

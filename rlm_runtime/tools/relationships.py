@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from rlm_runtime.ontology.describing import shares
 from rlm_runtime.ontology.labels import labels_of, values_clause
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
-from rlm_runtime.tools.values import cell, join_notes
+from rlm_runtime.tools.values import cell, first_in_order, join_notes
 
-__all__ = ["DIRECTIONS", "Links", "links", "relationship_table"]
+__all__ = ["DIRECTIONS", "Links", "dealt", "links", "relationship_table"]
 
 DIRECTIONS = ("both", "out", "in")
 _MAX_PREDICATES = 40
@@ -38,14 +38,14 @@ class Links:
 def links(
     ontology: Ontology, iri: str, sides: Sequence[str], condition: str, limit: int, timeout: float
 ) -> list[Links]:
-    """Count an entity's statements by predicate and sample them, sharing the limit fairly.
+    """Count an entity's statements by predicate and sample each predicate; see ``dealt``.
 
     Args:
         ontology: What to ask.
         iri: The entity, in full.
         sides: ``out``, ``in`` or both.
         condition: A SPARQL expression over ``?p``.
-        limit: The most samples.
+        limit: The most samples of each predicate; names come before blank nodes.
         timeout: Seconds for each query.
 
     Returns:
@@ -60,13 +60,19 @@ def links(
         rows = ontology.select(query, limit=_MAX_PREDICATES, timeout=timeout).rows
         counts += [(side, str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
     found = []
-    dealt = shares([count for _, _, count in counts], limit)
-    for (side, predicate, count), share in zip(counts, dealt, strict=True):
-        pattern = _pattern(iri, f"<{predicate}>", side)
-        query = f"SELECT ?other WHERE {{ {pattern} }} ORDER BY ?other LIMIT {share}"
-        terms = ontology.select(query, limit=share, timeout=timeout).terms if share else ()
+    for side, predicate, count in counts:
+        query = first_in_order("?other", _pattern(iri, f"<{predicate}>", side), limit)
+        terms = ontology.select(query, limit=limit, timeout=timeout).terms
         found.append(Links(side, predicate, count, tuple(t for (t,) in terms if t)))
     return found
+
+
+def dealt(found: Sequence[Links], limit: int) -> list[Links]:
+    """Share the limit fairly among predicates: each in turn keeps one more of its samples."""
+    each = shares([len(link.others) for link in found], limit)
+    return [
+        replace(link, others=link.others[:share]) for link, share in zip(found, each, strict=True)
+    ]
 
 
 def relationship_table(
@@ -93,7 +99,7 @@ def relationship_table(
     """
     sides = ("out", "in") if direction == "both" else (direction,)
     condition = f"?p = <{predicate}>" if predicate else "true"
-    found = links(ontology, iri, sides, condition, limit, timeout)
+    found = dealt(links(ontology, iri, sides, condition, limit, timeout), limit)
     iris = [term.value for link in found for term in link.others if term.kind == "iri"]
     labels, types = labels_of(ontology, iris, timeout), _types_of(ontology, iris, timeout)
     rows: list[dict[str, Plain]] = [

@@ -66,7 +66,7 @@ class KeptResults:
         self._made = 0
 
     def keep(self, rows: Rows, *, complete: bool) -> Kept:
-        """Keep rows, as many as fit into 10 MB.
+        """Keep rows, as many as fit into 10 MB, and at least one.
 
         Args:
             rows: What a query gave, or a part of it.
@@ -212,11 +212,11 @@ def count_by(ontology: Ontology, kept: Kept, column: str, limit: int) -> dict[st
 
 
 def _fitting(rows: Rows) -> tuple[int, int]:
-    """Say how many of the rows fit into one result, and the bytes that they take."""
+    """Say how many of the rows fit into one result, at least one, and the bytes they take."""
     size = 0
     for count, terms in enumerate(rows.terms):
-        row = sum(_TERM_BYTES + len(term.value) for term in terms if term)
-        if size + row > _MAX_BYTES:
+        row = sum(_TERM_BYTES + (len(term.value) if term else 0) for term in terms)
+        if count and size + row > _MAX_BYTES:
             return count, size
         size += row
     return len(rows), size

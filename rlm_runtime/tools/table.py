@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-__all__ = ["MAX_PRINT", "show"]
+__all__ = ["MAX_PRINT", "NAME", "show"]
 
 MAX_PRINT = 6_000
 """Characters of one printed value; it is cut between rows."""
+
+NAME = re.compile(r"<[^<>\s]+>|(?<![\w:\"])[\w.-]*:[\w-]+(?:[.\\][\w,()-]+)*")
+"""A prefixed name or an IRI in angle brackets within a text."""
 
 _MAX_CELL = 160
 _MAX_LINE = 1_500
@@ -127,7 +131,9 @@ def _fields(value: Mapping[Any, Any], labels: Mapping[str, str], kinds: Mapping[
     for key, item in value.items():
         if description and (key in ("labels", "kinds") or item in (None, [], {}, False)):
             continue
-        between = "; " if description and key in _EXPRESSIONS else ", "
+        between = ", "
+        if description and key in _EXPRESSIONS:
+            between, item = "; ", _labelled(item, labels)
         if isinstance(item, dict) and any(_is_group(v) for v in item.values()):
             lines.append(f"{key}:")
             for name, inner in item.items():
@@ -174,6 +180,15 @@ def _inline(value: object, labels: Mapping[str, str] | None = None, between: str
     label = labels.get(text) if labels else None
     text = "\\n".join(text.splitlines())
     return _cut(f"{text} ({label})" if label else text, _MAX_LINE)
+
+
+def _labelled(value: Any, labels: Mapping[str, str]) -> Any:
+    """Write the label behind each name in the texts of a field."""
+    if isinstance(value, dict):
+        return {key: _labelled(item, labels) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_labelled(item, labels) for item in value]
+    return NAME.sub(lambda m: f"{m[0]} ({labels[m[0]]})" if m[0] in labels else m[0], str(value))
 
 
 def _joined(separator: str, parts: Sequence[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ __all__ = [
     "column_kinds",
     "counted_table",
     "cut_note",
+    "first_in_order",
     "join_notes",
     "longer",
     "occurs",
@@ -39,6 +39,23 @@ MAX_ROWS = 1_000
 
 MAX_COUNT = 10_000
 """Rows that are fetched, to be counted and kept, when a result is cut."""
+
+
+_MAX_SORTED = 5_000
+
+
+def first_in_order(columns: str, pattern: str, most: int) -> str:
+    """Write a query for the first solutions in order, names before blank nodes.
+
+    They are the first of the 5,000 that the store gives first: to sort a million takes minutes.
+
+    Example:
+        >>> first_in_order("?x", "?x a ex:C", 3)  # doctest: +ELLIPSIS
+        'SELECT ?x WHERE { { SELECT DISTINCT ... LIMIT 5000 } } ORDER BY isBlank(?x) ?x LIMIT 3'
+    """
+    some = f"SELECT DISTINCT {columns} WHERE {{ {pattern} }} LIMIT {_MAX_SORTED}"
+    order = " ".join(f"isBlank({column}) {column}" for column in columns.split())
+    return f"SELECT {columns} WHERE {{ {{ {some} }} }} ORDER BY {order} LIMIT {most}"
 
 
 def cell(ontology: Ontology, term: Term | None) -> Plain:
@@ -88,7 +105,8 @@ def tabulate(
     size = 0
     for terms in rows.terms:
         row = {c: cell(ontology, t) for c, t in zip(rows.columns, terms, strict=True)}
-        size += len(json.dumps(row, ensure_ascii=False))
+        # As long as its JSON, or nearly, in half the time.
+        size += len(repr(row))
         if size > MAX_RESULT and table:
             break
         table.append(row)
