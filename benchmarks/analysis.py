@@ -77,10 +77,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     import mlflow
 
-    print(
-        f"rlm-runtime {__version__}, mlflow {mlflow.__version__}, Python {platform.python_version()}"
-        f", {os.cpu_count()} cores"
-    )
+    versions = f"rlm-runtime {__version__}, mlflow {mlflow.__version__}"
+    print(f"{versions}, Python {platform.python_version()}, {os.cpu_count()} cores")
     with tempfile.TemporaryDirectory() as folder:
         uri = f"sqlite:///{folder}/mlflow.db"
         seconds = _timed(lambda: fill(uri, options.runs))[0]

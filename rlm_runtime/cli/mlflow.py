@@ -1,4 +1,4 @@
-"""``rlm-runtime mlflow``: brings runs to MLflow that are not there yet."""
+"""``rlm-runtime mlflow``: its commands; brings runs to MLflow that are not there yet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from rlm_runtime.cli.mlflow_runs import compare, export, list_experiments, search, show
+from rlm_runtime.cli.mlflow_ui import ui
 from rlm_runtime.cli.output import Page, print_json, warnings_on
 from rlm_runtime.cli.words import command_words, counted, joined
 from rlm_runtime.redaction import without_login
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["mlflow"]
 
 mlflow = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
+for _command in (list_experiments, search, show, export, compare, ui):
+    mlflow.command()(_command)
 
 _MAX_ROWS = 20
 _MAX_NAMED = 5

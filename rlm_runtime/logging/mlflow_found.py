@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-__all__ = ["FoundExperiment", "FoundRun", "moment", "run_columns", "run_report"]
+__all__ = [
+    "FoundExperiment",
+    "FoundRun",
+    "experiment_report",
+    "moment",
+    "run_columns",
+    "run_report",
+    "run_texts",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _HEAD = (
@@ -99,6 +107,12 @@ def run_report(run: FoundRun) -> dict[str, Any]:
     return {**head, **times, "params": run.params, "metrics": metrics, "tags": run.tags}
 
 
+def experiment_report(experiment: FoundExperiment) -> dict[str, Any]:
+    """Give an experiment as one JSON object."""
+    values = asdict(experiment)
+    return {**values, **{name: _time_text(values[name]) for name in ("created", "last_run")}}
+
+
 def run_columns(runs: Sequence[FoundRun]) -> dict[str, list[Any]]:
     """Give runs as columns, named as in MLflow's data frames; None where a run has no value.
 
@@ -113,6 +127,20 @@ def run_columns(runs: Sequence[FoundRun]) -> dict[str, list[Any]]:
         for name in sorted({name for part in parts for name in part}):
             columns[f"{group}.{name}"] = [part.get(name) for part in parts]
     return columns
+
+
+def run_texts(runs: Sequence[FoundRun]) -> tuple[list[str], Iterator[list[str]]]:
+    """Give the columns of ``run_columns`` and a row of texts for each run; empty for no value."""
+    columns = run_columns(runs)
+    return [*columns], (
+        [_text(value) for value in row] for row in zip(*columns.values(), strict=True)
+    )
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(_time_text(value) if isinstance(value, datetime) else value)
 
 
 def _time_text(time: datetime | None) -> str | None:

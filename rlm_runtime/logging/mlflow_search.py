@@ -19,6 +19,7 @@ __all__ = ["FoundExperiment", "FoundRun", "find_run", "list_experiments", "searc
 # A page of this size stays far below what servers and proxies take for too long or too large.
 _PAGE = 1_000
 _MOST_CANDIDATES = 10
+_MOST_NAMED = 4
 _OUR_ID = "rlm.run_id"
 
 
@@ -94,9 +95,11 @@ def find_run(run_id: str, *, tracking_uri: str | None = None) -> FoundRun:
             if len(found) == 1:
                 return next(iter(found.values()))
             if found:
+                named = ", ".join([_named(run) for run in found.values()][:_MOST_NAMED])
+                more = ", and more" if len(found) > _MOST_NAMED else ""
                 raise ConfigurationError(
-                    f"Several runs have an id like {run_id!r}: "
-                    f"{', '.join(map(_named, found.values()))}. Give one whole id of MLflow."
+                    f"Several runs have an id like {run_id!r}: {named}{more}. "
+                    "Give more of an id of MLflow."
                 )
     raise ConfigurationError(
         f"No run in MLflow has an id that begins with {run_id!r}. "

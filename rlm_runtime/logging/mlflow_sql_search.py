@@ -29,9 +29,6 @@ _KNOWN = {
 }
 _KNOWN_OF_STORE = ("ManagedSessionMaker", "_filter_experiment_ids", "_get_dialect")
 
-# The params, metrics and tags of a run.
-_Values = tuple[dict[str, str], dict[str, float], dict[str, str]]
-
 
 def sql_search(client: MlflowClient) -> SqlSearch | None:
     """Give a quick search of a client's store; None when it is no database of a kind we know."""
@@ -77,11 +74,16 @@ class SqlSearch:
         """
         with self._store.ManagedSessionMaker() as session:
             statement = self._statement(session, [*experiments], filter_string, order_by)
-            rows = session.execute(statement.limit(limit)).all()
-            values: dict[str, _Values] = {row[0]: ({}, {}, {}) for row in rows}
-            for ids in _batches([*values]):
-                self._read_values(session, ids, values)
-        return [_run(row, experiments, values[row[0]]) for row in rows]
+            # Without a session's bookkeeping for each row.
+            connection = session.connection()
+            rows = connection.execute(statement.limit(limit)).all()
+            ids = [row[0] for row in rows]
+            params = self._values(connection, self._mlflow.SqlParam, ids)
+            metrics = self._values(connection, self._mlflow.SqlLatestMetric, ids)
+            tags = self._values(connection, self._mlflow.SqlTag, ids)
+        return [
+            _run(row, experiments, params[row[0]], metrics[row[0]], tags[row[0]]) for row in rows
+        ]
 
     def counts(self, experiment_ids: Sequence[str]) -> dict[str, tuple[int, datetime | None]]:
         """Give how many runs experiments have, and when the latest began; by experiment id."""
@@ -138,39 +140,49 @@ class SqlSearch:
             .order_by(*order)
         )
 
-    def _read_values(self, session: Any, ids: Sequence[str], values: Mapping[str, _Values]) -> None:
-        from sqlalchemy import select
+    def _values(
+        self, connection: Any, entity: Any, ids: Sequence[str]
+    ) -> dict[str, dict[str, Any]]:
+        """Give the params, the metrics or the tags of runs, by the runs' ids."""
+        from sqlalchemy import bindparam, case, null, select
 
-        def rows(entity: Any, *further: str) -> Iterator[Any]:
-            of = entity.__table__.c
-            columns = [of[name] for name in ("run_uuid", "key", "value", *further)]
-            statement = select(*columns).where(of.run_uuid.in_(ids))
-            result = session.connection().execute(statement)
+        of = entity.__table__.c
+        # MLflow keeps a NaN as 0 with a mark.
+        value = case((of.is_nan, null()), else_=of.value) if "is_nan" in of else of.value
+        statement = select(of.run_uuid, of.key, value).where(
+            of.run_uuid.in_(bindparam("ids", expanding=True))
+        )
+        found: dict[str, dict[str, Any]] = {run_id: {} for run_id in ids}
+        for batch in _batches(ids):
+            result = connection.execute(statement, {"ids": batch})
             # SQLAlchemy's own rows would take four times as long; these columns need no conversion.
-            yield from result.cursor
+            for run_id, key, text_or_number in result.cursor:
+                found[run_id][intern(key)] = text_or_number
             result.close()
-
-        for run_id, key, value in rows(self._mlflow.SqlParam):
-            values[run_id][0][intern(key)] = value
-        for run_id, key, value, is_nan in rows(self._mlflow.SqlLatestMetric, "is_nan"):
-            values[run_id][1][intern(key)] = math.nan if is_nan else value
-        for run_id, key, value in rows(self._mlflow.SqlTag):
-            values[run_id][2][intern(key)] = value
+        return found
 
 
-def _run(row: Any, experiments: Mapping[str, str], values: _Values) -> FoundRun:
+def _run(
+    row: Any,
+    experiments: Mapping[str, str],
+    params: dict[str, str],
+    metrics: dict[str, float | None],
+    tags: dict[str, str],
+) -> FoundRun:
     run_id, experiment, name, status, start, end, artifacts = row[:7]
     return FoundRun(
         run_id,
         str(experiment),
         experiments[str(experiment)],
         # Old versions of MLflow kept the name as a tag only.
-        name or values[2].get("mlflow.runName", ""),
+        name or tags.get("mlflow.runName", ""),
         status,
         moment(start),
         moment(end),
         artifacts or "",
-        *values,
+        params,
+        {key: math.nan if value is None else value for key, value in metrics.items()},
+        tags,
     )
 
 
