@@ -47,7 +47,7 @@ class Database:
         self._lock = threading.RLock()
         self._closed = False
         self._db: sqlite3.Connection | None = self._open()
-        _OPEN.add(self)
+        _OPEN[id(self)] = self
 
     @contextmanager
     def reading(self, doing: str) -> Iterator[sqlite3.Connection]:
@@ -164,7 +164,7 @@ def _advice(error: Exception) -> str:
     return "Check the path, its permissions, and that there is room on the disk."
 
 
-_OPEN: weakref.WeakSet[Database] = weakref.WeakSet()
+_OPEN: weakref.WeakValueDictionary[int, Database] = weakref.WeakValueDictionary()
 _FORKING: dict[int, ExitStack] = {}
 """By thread: what lets the databases be used again after its fork."""
 
@@ -172,8 +172,11 @@ _FORKING: dict[int, ExitStack] = {}
 def _before_fork() -> None:
     # A file that is open during a fork has locks that SQLite believes the child to have as well.
     stack = _FORKING[threading.get_ident()] = ExitStack()
-    for database in sorted(_OPEN, key=id):
-        stack.enter_context(database.unused())
+    # Always in the same order, lest two threads that fork wait for each other.
+    for reference in sorted(_OPEN.valuerefs(), key=id):
+        database = reference()
+        if database is not None:
+            stack.enter_context(database.unused())
 
 
 def _after_fork() -> None:

@@ -32,7 +32,8 @@ _PAGE = 500
 _MISLED = "succeeded + failed >= 4 AND failed > succeeded"
 """SQL: most of the runs that had a memory failed, and they are enough to tell."""
 
-_RUN_IDS = "SELECT run_id FROM runs WHERE trajectory_id = ? ORDER BY created_at DESC, rowid DESC"
+_OF_RUNS = "(run_id = :known OR run_id IN (SELECT run_id FROM runs WHERE trajectory_id = :known))"
+"""SQL: it belongs to the run of that id, or to the runs of the trajectory of that id."""
 
 
 class SQLiteMemoryBackend:
@@ -183,12 +184,10 @@ class SQLiteMemoryBackend:
 
     def get_usage_for_trajectory(self, run_id: str) -> list[MemoryUsage]:
         """Give what a run was given, or all runs of a trajectory, in order of rank."""
-        known = rows.text(run_id)
         with self._database.reading("read what a run was given") as db:
             found = db.execute(
-                f"SELECT * FROM memory_usage WHERE run_id = ? OR run_id IN ({_RUN_IDS})"
-                " ORDER BY rank, created_at, run_id",
-                (known, known),
+                f"SELECT * FROM memory_usage WHERE {_OF_RUNS} ORDER BY rank, created_at, run_id",
+                {"known": rows.text(run_id)},
             )
             return [rows.usage_from_row(row) for row in found]
 
@@ -282,12 +281,11 @@ def _require_memory(db: sqlite3.Connection, memory_id: str) -> str:
 
 def _of_run(db: sqlite3.Connection, table: str, run_id: str) -> sqlite3.Row | None:
     """Find the row of a run, or of the latest run of a trajectory that has one."""
-    known = rows.text(run_id)
     return db.execute(
-        f"SELECT {table}.* FROM {table} JOIN runs USING (run_id)"
-        " WHERE run_id = :known OR trajectory_id = :known"
+        f"SELECT found.* FROM (SELECT * FROM {table} WHERE {_OF_RUNS}) AS found"
+        " JOIN runs USING (run_id)"
         " ORDER BY run_id = :known DESC, runs.created_at DESC, runs.rowid DESC LIMIT 1",
-        {"known": known},
+        {"known": rows.text(run_id)},
     ).fetchone()
 
 
