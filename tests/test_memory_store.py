@@ -413,3 +413,28 @@ def test_after_a_fork_both_processes_use_the_store(tmp_path: Path) -> None:
         os.waitpid(child, 0)
         assert {found.title for found in store.get_all_memories()} == {"Count", "Label", "parent"}
         assert other.get_stats().memories == 0
+
+
+def test_a_child_that_outlives_its_parents_store_loses_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "memories.db"
+    store = SQLiteMemoryBackend(path)
+    store.add_memory(COUNT)
+    child_hears, parent_tells = os.pipe()
+    parent_hears, child_tells = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            store.get_stats()
+            os.write(child_tells, b"open")
+            os.read(child_hears, 4)
+            store.add_memory(LABEL)
+        finally:
+            os._exit(0)
+    os.read(parent_hears, 4)
+    store.close()
+    os.write(parent_tells, b"shut")
+    os.waitpid(child, 0)
+    for end in (child_hears, parent_tells, parent_hears, child_tells):
+        os.close(end)
+    with SQLiteMemoryBackend(path) as again:
+        assert {found.title for found in again.get_all_memories()} == {"Count", "Label"}
