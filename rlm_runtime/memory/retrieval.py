@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from itertools import accumulate
+from itertools import accumulate, combinations
 
 from rlm_runtime.memory.protocol import Memory, MemoryFilters, Retrieved
 from rlm_runtime.memory.rows import MEMORY_COLUMNS, memory_from_row, passing
@@ -18,9 +18,11 @@ _MAX_WORDS = 32
 # Rows that are ranked for a question: each costs about 2 µs, and 5 µs more when it is filtered.
 _MOST_ROWS = 2_500
 _FIRST_LOOK = 300
-# A word that more memories have than this share of them tells next to nothing beside a rarer one.
-_TOO_COMMON = 0.2
+# Of the words that are too frequent to rank all that have one: a word that more memories have than
+# this share of them tells next to nothing beside others; so many count; so many are paired.
+_TOO_COMMON = 0.1
 _MOST_COMMON_WORDS = 6
+_IN_PAIRS = 3
 # Two memories with this share of their words in common (Jaccard) teach the same.
 _SAME = 0.8
 
@@ -51,9 +53,10 @@ def retrieve(
 
     The rank is BM25 (Robertson and Zaragoza, 2009) over title, description, content, query and
     tags, as SQLite's FTS5 computes it, times small preferences for memories that helped and for
-    the level of the filters. Memories that have a rare word of the question come first; those that
-    have only frequent words are looked at when there are not enough. When a word is in thousands
-    of memories and no other word of the question tells them apart, the newest are ranked.
+    the level of the filters. In a store of many thousands, ranking all that have any word of the
+    question would take too long: those that have a rare word, or two of the others together, come
+    first, and those with any of its words only when these are too few; of more than 2,500, the
+    newest are ranked then.
 
     Args:
         db: A connection to the tables of a memory store; nothing is written.
@@ -128,32 +131,46 @@ def _ranked(
 
 
 def _expressions(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple[str, int]]:
-    """Give full-text expressions, the most telling first, with how many rows match at the most."""
-    quoted = [f'"{word}"' for word in words]
+    """Give full-text expressions, the most telling first, with how many rows match at the most.
+
+    The first asks for a rare word or for common ones together, and lets the others count; the
+    second for any common word.
+    """
     counted = sorted(
-        (rows, place, word)
-        for place, word in enumerate(quoted)
-        if (rows := _matching(db, word)) > 0
+        (rows, place, f'"{word}"')
+        for place, word in enumerate(words)
+        if (rows := _matching(db, f'"{word}"')) > 0
     )
-    taken = list(accumulate(rows for rows, _, _ in counted))
-    bound = bisect_right(taken, _MOST_ROWS)
+    taken = [0, *accumulate(rows for rows, _, _ in counted)]
+    bound = bisect_right(taken, _MOST_ROWS) - 1
     rare = [word for _, _, word in counted[:bound]]
-    common = [word for _, _, word in counted[bound:]]
-    if rare:
-        (newest,) = db.execute("SELECT max(item) FROM memory_items").fetchone()
-        telling = [word for rows, _, word in counted[bound:] if rows <= _TOO_COMMON * newest]
-        yield _with(_any(rare), [*rare, *telling[:_MOST_COMMON_WORDS]]), taken[bound - 1]
+    (newest,) = db.execute("SELECT max(item) FROM memory_items").fetchone()
+    telling = [word for rows, _, word in counted[bound:] if rows <= _TOO_COMMON * (newest or 0)]
+    common = (telling or [word for _, _, word in counted[bound:]])[:_MOST_COMMON_WORDS]
+    together, rows = _together(db, common, _MOST_ROWS - taken[bound])
+    if rare or together:
+        needed = _any([*rare, together] if together else rare)
+        counting = f" AND {_any([*rare, *common])}" if common else ""
+        yield needed + counting, taken[bound] + rows
     if common:
-        together, rows = common[0], counted[bound][0]
-        for word in common[1:]:
-            if rows <= _MOST_ROWS:
-                break
-            narrower = f"{together} AND {word}"
-            fewer = _matching(db, narrower)
-            if fewer:
-                together, rows = narrower, fewer
-        yield _with(together, common[:_MOST_COMMON_WORDS]), rows
-        yield _any(common[:_MOST_COMMON_WORDS]), taken[-1]
+        yield _any(common), taken[-1]
+
+
+def _together(db: sqlite3.Connection, words: Sequence[str], most: int) -> tuple[str, int]:
+    """Ask for two of some words, or for as many as leave no more rows than these; or for none."""
+    two = " OR ".join(f"({a} AND {b})" for a, b in combinations(words[:_IN_PAIRS], 2))
+    rows = _matching(db, two) if two else 0
+    if rows <= most:
+        return two, rows
+    expression = words[0]
+    for word in words[1:]:
+        narrower = f"{expression} AND {word}"
+        fewer = _matching(db, narrower)
+        if 0 < fewer <= most:
+            return f"({narrower})", fewer
+        if fewer:
+            expression = narrower
+    return "", 0
 
 
 def _matching(db: sqlite3.Connection, expression: str) -> int:
@@ -163,10 +180,6 @@ def _matching(db: sqlite3.Connection, expression: str) -> int:
 
 def _any(words: Sequence[str]) -> str:
     return f"({' OR '.join(words)})"
-
-
-def _with(needed: str, counting: Sequence[str]) -> str:
-    return f"({needed}) AND {_any(counting)}"
 
 
 def _memory(db: sqlite3.Connection, item: int) -> Memory | None:
