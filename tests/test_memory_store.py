@@ -358,10 +358,17 @@ def test_a_closed_store_says_so(store: SQLiteMemoryBackend) -> None:
 
 def test_a_number_that_sqlite_cannot_hold_changes_nothing(store: SQLiteMemoryBackend) -> None:
     known = store.add_memory(COUNT)
-    with pytest.raises(MemoryStoreError, match="Cannot count for a memory"):
+    with pytest.raises(MemoryStoreError, match=r"Cannot count for a memory .* One of the values"):
         store.update_memory_stats(known, accessed=2**70)
     store.update_memory_stats(known, accessed=1)
     assert memory(store, known).accessed == 1
+
+
+def test_a_score_that_is_no_number_is_not_passed_over(store: SQLiteMemoryBackend) -> None:
+    store.add_memory(COUNT)
+    with pytest.raises(MemoryStoreError, match="One of the values"):
+        store.record_usage("r", [Retrieved(COUNT, float("nan"))])
+    assert store.get_usage_for_trajectory("r") == []
 
 
 def test_a_judgment_that_fails_half_way_leaves_nothing(tmp_path: Path) -> None:
@@ -389,7 +396,9 @@ def test_a_file_that_is_no_database_is_refused_and_stays(tmp_path: Path, content
     assert path.read_bytes() == content
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_path_that_cannot_be_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MemoryStoreError, match="Check the path"):
+        SQLiteMemoryBackend(tmp_path / "a\0b")
     with pytest.raises(MemoryStoreError, match=r"Cannot open the memory store .* Check the path"):
         SQLiteMemoryBackend(tmp_path)
     (tmp_path / "file").touch()

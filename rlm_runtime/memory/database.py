@@ -107,7 +107,7 @@ class Database:
             db = sqlite3.connect(
                 self.path, timeout=_PATIENCE, isolation_level=None, check_same_thread=False
             )
-        except (OSError, sqlite3.Error) as error:
+        except (OSError, ValueError, sqlite3.Error) as error:
             raise self._unopened(f"{error}. {_advice(error)}") from error
         try:
             db.row_factory = sqlite3.Row
@@ -161,6 +161,8 @@ def _advice(error: Exception) -> str:
         return f"Another process has been writing for {_PATIENCE:g} seconds; try again."
     if "not a database" in told or "malformed" in told:
         return "Give the path of a memory store, or of a file that does not exist yet."
+    if not isinstance(error, OSError | ValueError | sqlite3.OperationalError):
+        return "One of the values is none that it can keep."
     return "Check the path, its permissions, and that there is room on the disk."
 
 

@@ -88,6 +88,7 @@ def _levels_retirement_search(db: sqlite3.Connection) -> None:
     db.execute("ALTER TABLE new_items RENAME TO memory_items")
     if "score" not in _columns(db, "memory_usage"):
         db.execute("ALTER TABLE memory_usage ADD COLUMN score REAL NOT NULL DEFAULT 0")
+    # The trigger, which is last, has such an end of line within.
     for statement in _SEARCH.strip().split(";\n", 3):
         db.execute(statement)
 

@@ -182,7 +182,7 @@ def judgment_row(judgment: Judgment) -> dict[str, Any]:
         "run_id": text(judgment.run_id),
         "success": bool(judgment.success),
         "reason": text(judgment.reason),
-        "confidence": judgment.confidence,
+        "confidence": float(judgment.confidence),
         "judge": text(judgment.judge),
         "created_at": judgment.created_at or now(),
     }

@@ -122,7 +122,7 @@ class SQLiteMemoryBackend:
         with self._database.writing("add a memory") as db:
             new = _insert(db, "memory_items", row)
             added = db.executemany(
-                "INSERT OR IGNORE INTO memory_tags (memory_id, tag) VALUES (?, ?)",
+                "INSERT INTO memory_tags (memory_id, tag) VALUES (?, ?) ON CONFLICT DO NOTHING",
                 [(known, tag) for tag in tags],
             ).rowcount
             if new or added > 0:
@@ -173,10 +173,10 @@ class SQLiteMemoryBackend:
             for rank, found in enumerate(retrieved, start=1):
                 known = found.memory.memory_id
                 new = db.execute(
-                    "INSERT OR IGNORE INTO memory_usage"
-                    " (memory_id, run_id, rank, score, created_at)"
-                    " SELECT memory_id, ?, ?, ?, ? FROM memory_items WHERE memory_id = ?",
-                    (run, rank, found.score, moment, known),
+                    "INSERT INTO memory_usage (memory_id, run_id, rank, score, created_at)"
+                    " SELECT memory_id, ?, ?, ?, ? FROM memory_items WHERE memory_id = ?"
+                    " ON CONFLICT DO NOTHING",
+                    (run, rank, float(found.score), moment, known),
                 ).rowcount
                 if new:
                     _count(db, known, accessed=1)

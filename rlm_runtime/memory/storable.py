@@ -127,8 +127,6 @@ def _parts(value: Any) -> Any:
             dumped = method()
             # A mock dumps itself as another mock, and so on for ever.
             return dumped if isinstance(dumped, dict | list | str | int | float) else None
-    if type(value).__repr__ is object.__repr__:
-        return {"type": type(value).__qualname__, **vars(value)}
     return None
 
 
@@ -166,6 +164,5 @@ _LIBRARIES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def _text(value: Any) -> str:
-    """Give a value's own text, whatever it is."""
-    told = quietly(lambda: str.__str__(value) if isinstance(value, str) else repr(value), None)
-    return told if isinstance(told, str) else f"<{type(value).__qualname__} without repr>"
+    """Give the text of a value that has no better one, whatever it is."""
+    return quietly(lambda: repr(value), f"<{type(value).__qualname__} without repr>")
