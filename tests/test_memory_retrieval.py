@@ -43,6 +43,17 @@ def titles(
     return [found.memory.title for found in store.retrieve(task, k, filters)]
 
 
+def scores(
+    store: SQLiteMemoryBackend, task: str, filters: MemoryFilters | None = None
+) -> dict[str, float]:
+    return {found.memory.title: found.score for found in store.retrieve(task, 9, filters)}
+
+
+def words_like(name: str, count: int = 9) -> str:
+    """Make up words that no other memory has."""
+    return " ".join(f"{name}{number}" for number in range(count))
+
+
 @pytest.mark.parametrize("levels", [False, True])
 def test_a_question_in_other_words_finds_its_memory(
     full: SQLiteMemoryBackend, memories: list[Memory], levels: bool
@@ -67,7 +78,7 @@ def test_words_match_in_any_form(store: SQLiteMemoryBackend) -> None:
     assert titles(store, "primarySources") == ["Ships"]
     assert titles(store, "WASDERIVEDFROM") == ["Ships"]
     assert titles(store, "cafe") == ["Cafés"]
-    assert titles(store, "Cafe\N{COMBINING ACUTE ACCENT}s") == ["Cafés"]
+    assert titles(store, "Me\N{COMBINING ACUTE ACCENT}nus") == ["Cafés"]
     assert titles(store, "page menu") == ["Cafés"]
     assert titles(store, "東京はどこ") == ["人口"]
     assert titles(store, "длина") == ["Реки"]
@@ -130,8 +141,8 @@ def test_filters_change_what_is_found(store: SQLiteMemoryBackend) -> None:
         "Retired": replace(base, retired=True),
     }
     for number, (title, memory) in enumerate(kinds.items()):
-        words = " ".join(f"w{number}x{n}" for n in range(30))
-        store.add_memory(replace(memory, title=title, content=f"Count agents. {words}"))
+        told = f"Count agents. {words_like(f'w{number}x', 30)}"
+        store.add_memory(replace(memory, title=title, content=told))
 
     def found(**wanted: object) -> set[str]:
         return set(titles(store, "agents", 20, MemoryFilters(**wanted)))  # type: ignore[arg-type]
@@ -188,18 +199,19 @@ def test_no_two_are_nearly_the_same(store: SQLiteMemoryBackend) -> None:
 
 def test_memories_that_helped_come_before_those_that_did_not(store: SQLiteMemoryBackend) -> None:
     for title, succeeded, failed in (("Alpha", 1, 2), ("Bravo", 0, 0), ("Gamma", 5, 1)):
-        words = " ".join(f"{title}{n}" for n in range(9))
-        store.add_memory(Memory(title, f"agent {words}", succeeded=succeeded, failed=failed))
-    assert titles(store, "agents") == ["Gamma", "Bravo", "Alpha"]
+        told = f"agent {words_like(title)}"
+        store.add_memory(Memory(title, told, succeeded=succeeded, failed=failed))
+    score = scores(store, "agents")
+    assert score["Gamma"] > score["Bravo"] > score["Alpha"]
 
 
 def test_the_level_is_preferred_and_then_its_neighbours(store: SQLiteMemoryBackend) -> None:
     for title, level in (("Ones", 1), ("Threes", 3), ("Fours", 4), ("None", None)):
-        words = " ".join(f"{title}{n}" for n in range(9))
-        store.add_memory(Memory(title, f"agent {words}", level=level))
-    assert titles(store, "agents", 2, MemoryFilters(level=3)) == ["Threes", "Fours"]
-    assert titles(store, "agents", 2, MemoryFilters(level=1))[0] == "Ones"
-    assert len(titles(store, "agents", 9, MemoryFilters(level=5))) == 4
+        store.add_memory(Memory(title, f"agent {words_like(title)}", level=level))
+    score = scores(store, "agents", MemoryFilters(level=3))
+    assert score["Threes"] > score["Fours"] > score["Ones"] == score["None"]
+    assert titles(store, "agents", 1, MemoryFilters(level=1)) == ["Ones"]
+    assert len(set(scores(store, "agents").values())) == 1
 
 
 def test_a_better_fit_weighs_more_than_any_preference(store: SQLiteMemoryBackend) -> None:
@@ -223,6 +235,32 @@ def test_scores_fall_and_the_order_is_the_same_each_time(memories: list[Memory])
         answers.append([one.memory.memory_id for one in found])
     assert answers[0] == answers[1]
     assert len(answers[0]) == 8
+
+
+def test_those_that_fit_alike_come_in_the_same_order_whenever_they_were_added() -> None:
+    some = [Memory(name, f"agent {words_like(name)}") for name in ("Ann", "Bob", "Cid", "Dan")]
+    answers = []
+    for added in (some, some[::-1]):
+        with SQLiteMemoryBackend(":memory:") as store:
+            for memory in added:
+                store.add_memory(memory)
+            answers.append(titles(store, "agent", 3))
+            assert len(set(scores(store, "agent").values())) == 1
+    assert answers[0] == answers[1]
+
+
+def test_the_best_comes_first_also_when_a_rare_word_found_another(
+    store: SQLiteMemoryBackend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("rlm_runtime.memory.retrieval._MOST_ROWS", 10)
+    for number in range(60):
+        store.add_memory(Memory(f"Filler {number}", f"Nothing of it {number}."))
+    for name in range(20):
+        store.add_memory(Memory(f"Agent{name}", f"agent w{name}"))
+    store.add_memory(Memory("Long", f"zebra {words_like('long', 400)}"))
+    found = store.retrieve("agent zebra", 3)
+    assert [one.memory.title for one in found][-1] == "Long"
+    assert found[0].score > found[2].score
 
 
 @pytest.mark.parametrize("k", [0, -1])
