@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -273,6 +273,17 @@ class MemoryBackend(Protocol):
         """Keep a memory, or merge it into the same one; give its ``memory_id``.
 
         Counts of the same memory stay; new tags are added.
+        """
+        ...
+
+    def add_memories(self, memories: Iterable[Memory]) -> list[str]:
+        """Keep several as ``add_memory`` does: all of them or, when it fails, none."""
+        ...
+
+    def delete_memories(self, memory_ids: Iterable[str]) -> int:
+        """Remove memories and what they were used for, for good; give how many there were.
+
+        What is deleted may be learned again; what is retired is not.
         """
         ...
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -117,17 +117,21 @@ class SQLiteMemoryBackend:
 
         Counts of the same memory stay; new tags are added.
         """
-        row, tags = rows.memory_row(memory), sorted({rows.text(tag) for tag in memory.tags})
-        known = row["memory_id"]
-        with self._database.writing("add a memory") as db:
-            new = _insert(db, "memory_items", row)
-            added = db.executemany(
-                "INSERT INTO memory_tags (memory_id, tag) VALUES (?, ?) ON CONFLICT DO NOTHING",
-                [(known, tag) for tag in tags],
-            ).rowcount
-            if new or added > 0:
-                _index(db, known)
-        return known
+        return self.add_memories([memory])[0]
+
+    def add_memories(self, memories: Iterable[Memory]) -> list[str]:
+        """Keep several as ``add_memory`` does: all of them or, when it fails, none."""
+        given = [(rows.memory_row(memory), {*map(rows.text, memory.tags)}) for memory in memories]
+        with self._database.writing("add memories") as db:
+            for row, tags in given:
+                _add_memory(db, row, sorted(tags))
+        return [row["memory_id"] for row, _ in given]
+
+    def delete_memories(self, memory_ids: Iterable[str]) -> int:
+        """Remove memories and what they were used for, for good; give how many there were."""
+        known = [(rows.text(memory_id),) for memory_id in memory_ids]
+        with self._database.writing("delete memories") as db:
+            return db.executemany("DELETE FROM memory_items WHERE memory_id = ?", known).rowcount
 
     def has_memory(self, memory_id: str) -> bool:
         """Say whether there is such a memory, retired ones too."""
@@ -295,6 +299,17 @@ def _memory(db: sqlite3.Connection, memory_id: str) -> Memory | None:
         (rows.text(memory_id),),
     ).fetchone()
     return None if row is None else rows.memory_from_row(row)
+
+
+def _add_memory(db: sqlite3.Connection, row: Mapping[str, Any], tags: Sequence[str]) -> None:
+    known = row["memory_id"]
+    new = _insert(db, "memory_items", row)
+    added = db.executemany(
+        "INSERT INTO memory_tags (memory_id, tag) VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [(known, tag) for tag in tags],
+    ).rowcount
+    if new or added > 0:
+        _index(db, known)
 
 
 def _index(db: sqlite3.Connection, memory_id: str) -> None:
