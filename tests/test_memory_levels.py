@@ -12,6 +12,7 @@ QUESTIONS = {
     1: [
         "What is prov:Activity?",
         "Who is Ada Lovelace?",
+        "What's a plan?",
         "Define Entity",
         "What does SKOS mean?",
         "What is the label of prov:wasGeneratedBy?",
@@ -40,6 +41,8 @@ QUESTIONS = {
         "Who manages Bob?",
         "Which courses does Professor Smith teach?",
         "What colour is the car?",
+        "What is Ada's email address?",
+        "What's the capital of France called?",
     ],
     3: [
         "How many classes are there?",
@@ -86,6 +89,7 @@ QUESTIONS = {
         "What is the shortest path from Ada to Bob?",
         "How many books of authors born in France were printed after 1950?",
         "What do Alpha and Beta have in common?",
+        "Who is Ada's manager's assistant?",
         "Which supplier has the most orders that were not delivered?",
         "Which agents are connected to the activity transitively?",
         "What is the population of the capital of the country of the winner?",

@@ -13,8 +13,10 @@ _MAX_CHARS = 2_000
 
 # A name may hold any words: the "Not Before" date, prov:wasGeneratedBy, <http://…/of>.
 _NAME = re.compile(
-    r"\"[^\"]*\"|(?<!\w)'[^']+'(?!\w)|“[^”]*”|«[^»]*»|`[^`]*`|<[^<>\s]+>|https?://\S+|\b[\w-]+:[\w./#-]*\w"
+    r"\"[^\"]*\"|(?<!\w)'[^']+'(?!\w)|“[^”]*”|«[^»]*»|`[^`]*`|<[^<>\s]+>"
+    r"|https?://\S+|\b[\w-]+:[\w./#-]*\w"
 )
+_SHORT = re.compile(r"\b(what|who|where|how|that|it|there)['’]s\b")
 _NUMBER = (
     r"(?:\d[\d.,]*|one|two|three|four|five|six|seven|eight|nine|ten|twenty|fifty"
     r"|a (?:hundred|thousand))"
@@ -66,7 +68,7 @@ _ANY_LENGTH = re.compile(
 )
 _ENTITY = r"(?:an? |the )?[\w-]+(?: [\w-]+){0,3}"
 _LOOKUP = re.compile(
-    rf"(?:what|who)(?: is| are| was|['’]s) (?:the \w+ of )?{_ENTITY}"
+    rf"(?:what|who)(?: is| are| was) (?:the \w+ of )?{_ENTITY}"
     rf"|what does {_ENTITY} (?:mean|stand for)"
     rf"|(?:please )?(?:define|describe|explain|look up|find|show|tell me about) {_ENTITY}"
     rf"|(?:is|are) there {_ENTITY}|does {_ENTITY} exist"
@@ -104,7 +106,7 @@ def level_of(question: str) -> int:
         'combination'
     """
     told = " ".join(_NAME.sub(" something ", question[:_MAX_CHARS]).lower().split())
-    told = told.rstrip(" .?!")
+    told = _SHORT.sub(r"\1 is", told).rstrip(" .?!")
     conditions = len(_CONDITION.findall(told))
     # "At most 5" is a condition and no superlative.
     rest = _CONDITION.sub(" , ", told)
