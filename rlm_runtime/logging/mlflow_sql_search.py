@@ -166,9 +166,11 @@ def _run(
     row: Any,
     experiments: Mapping[str, str],
     params: dict[str, str],
-    metrics: dict[str, float | None],
+    metrics: dict[str, Any],
     tags: dict[str, str],
 ) -> FoundRun:
+    if None in metrics.values():
+        metrics = {key: math.nan if value is None else value for key, value in metrics.items()}
     run_id, experiment, name, status, start, end, artifacts = row[:7]
     return FoundRun(
         run_id,
@@ -181,7 +183,7 @@ def _run(
         moment(end),
         artifacts or "",
         params,
-        {key: math.nan if value is None else value for key, value in metrics.items()},
+        metrics,
         tags,
     )
 
