@@ -149,8 +149,15 @@ def memories_of(domains: Sequence[Domain], count: int, seed: int = 1) -> Iterato
     """Make up memories, the same each time for the same seed, domain by domain in turn.
 
     Two of three are strategies, the others exemplars; one in twenty is about any ontology. Those
-    of a domain have its words in common, so that each is a distractor of many others.
+    of a domain have its words in common, so that each is a distractor of many others; no two
+    were learned from the same question.
+
+    Raises:
+        ValueError: The domains have too few words for so many questions.
     """
+    questions = min(len(d.nouns) * (len(d.nouns) - 1) * len(d.verbs) for d in domains) * len(_ASKED)
+    if count > 0.9 * questions * len(domains):
+        raise ValueError(f"{len(domains)} domains are too few for {count} memories.")
     rng = random.Random(seed)
     told: set[tuple[str, ...]] = set()
     number = 0
@@ -159,7 +166,7 @@ def memories_of(domains: Sequence[Domain], count: int, seed: int = 1) -> Iterato
         form = rng.choice(list(_ASKED))
         a, b = rng.sample(domain.nouns, 2)
         verb = rng.choice(domain.verbs)
-        key = (domain.name, form, a, b, verb) if count < 50_000 else (str(number),)
+        key = (domain.name, form, a, b, verb)
         if key not in told:
             told.add(key)
             number += 1
@@ -194,7 +201,7 @@ def _memory(rng: random.Random, domain: Domain, form: str, words: dict[str, str]
 
 @dataclass(frozen=True)
 class Asked:
-    """A question in other words, and the title and question of the memory that it is after."""
+    """A question in other words, and the memory that it is after."""
 
     question: str
     wanted: Memory
