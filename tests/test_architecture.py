@@ -21,6 +21,7 @@ LAYERS = {
     "redaction": 0,
     "settings": 0,
     "folders": 0,
+    "plain": 0,
     "ontology": 1,
     "interpreter": 1,
     "logging": 1,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from rlm_runtime.errors import LogFormatError
 from rlm_runtime.logging.jsonl import JsonlSink, LogReader
-from rlm_runtime.logging.plain import plain
+from rlm_runtime.plain import plain
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),

@@ -424,7 +424,7 @@ def test_reports_of_any_values_arrive_as_json() -> None:
     end = seen.events[-1]
     keys = {"1": "a", "1 (str)": "b"}
     assert end["outputs"].pop("keys") == keys
-    assert end["outputs"] == {"set": [1, 2], "loop": ["<cycle>"], "nan": "nan", "raw": "\\xff"}
+    assert end["outputs"] == {"set": [1, 2], "loop": ["<cycle>"], "nan": "nan", "raw": "b'\\xff'"}
     assert end["metrics"]["score"] == 0.5
     assert "bad" not in end["metrics"]
     assert "'bad' is left out" in seen.named("warning")[0]["message"]

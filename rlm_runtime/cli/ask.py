@@ -251,7 +251,7 @@ def _show_command(log: Path) -> str:
 
 
 def _result_json(result: RunResult, log: Path | None) -> dict[str, Any]:
-    from rlm_runtime.logging.plain import plain
+    from rlm_runtime.plain import plain
 
     shown = plain(result)
     shown["usage"]["total"] = plain(result.usage.total)

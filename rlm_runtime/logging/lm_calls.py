@@ -8,7 +8,7 @@ from typing import Any
 
 from dspy.utils.callback_context import ACTIVE_CALL_ID
 
-from rlm_runtime.logging.plain import plain
+from rlm_runtime.plain import plain
 
 __all__ = ["LmHistory", "call_messages", "call_params", "call_result"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rlm_runtime.errors import ConfigurationError
-from rlm_runtime.logging.plain import plain
+from rlm_runtime.plain import plain
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

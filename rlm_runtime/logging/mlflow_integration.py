@@ -34,7 +34,7 @@ from rlm_runtime.logging.mlflow_store import (
     resolve_tracking_uri,
 )
 from rlm_runtime.logging.mlflow_values import MAX_PARAM, MAX_TAG, metric_values, texts
-from rlm_runtime.logging.plain import plain
+from rlm_runtime.plain import plain
 from rlm_runtime.redaction import Redaction, without_login
 
 if TYPE_CHECKING:

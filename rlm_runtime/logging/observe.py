@@ -21,8 +21,8 @@ from rlm_runtime.guard import quietly
 from rlm_runtime.logging.console import ConsoleSink
 from rlm_runtime.logging.jsonl import JsonlSink
 from rlm_runtime.logging.observed_run import ObservedRun
-from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.stream import Sink
+from rlm_runtime.plain import plain
 from rlm_runtime.redaction import Redaction, redact_secrets
 
 __all__ = ["observe"]

@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rlm_runtime.guard import quietly
-from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.recorder import Recorder, error_fields
 from rlm_runtime.logging.stream import EventStream, Sink
 from rlm_runtime.logging.tally import Tally
+from rlm_runtime.plain import plain
 from rlm_runtime.redaction import Redaction
 from rlm_runtime.types import Step, StopReason, Usage
 

@@ -20,8 +20,8 @@ from dspy.utils.callback_context import ACTIVE_CALL_ID
 from rlm_runtime.guard import quietly, shielded
 from rlm_runtime.logging.events import PAIRS
 from rlm_runtime.logging.lm_calls import LmHistory, call_messages, call_params, call_result
-from rlm_runtime.logging.plain import plain
 from rlm_runtime.logging.stream import EventStream
+from rlm_runtime.plain import plain
 
 # A decorator of DSPy's hides from type checkers that it is a class.
 _RLM: type = dspy.RLM  # pyright: ignore[reportAssignmentType]
@@ -148,7 +148,7 @@ class Recorder(BaseCallback):
         error = None
         with shielded(f"record the start of {kind}"):
             self._start(kind, call_id, None, **fields)
-        token = ACTIVE_CALL_ID.set(call_id)
+        token = ACTIVE_CALL_ID.set(call_id)  # pyright: ignore[reportArgumentType]
         try:
             yield ending
         except BaseException as raised:

@@ -15,7 +15,7 @@ from rlm_runtime.memory.protocol import (
     StoredRun,
     Trajectory,
 )
-from rlm_runtime.memory.storable import to_json
+from rlm_runtime.plain import to_json
 from rlm_runtime.types import Step
 
 __all__ = [
