@@ -32,6 +32,8 @@ bench: $(STAMP)
 	$(BIN)/python benchmarks/observability.py
 	$(BIN)/python benchmarks/delivery.py
 	$(BIN)/python benchmarks/ontology.py
+	$(BIN)/python benchmarks/memory.py
+	$(BIN)/python benchmarks/analysis.py
 
 # Pin what the tests run with; the ranges in pyproject.toml are for users.
 lock: $(STAMP)
