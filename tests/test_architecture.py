@@ -28,7 +28,8 @@ LAYERS = {
     "memory": 1,
     "tools": 2,
     "engine": 3,
-    "cli": 4,
+    "evals": 4,
+    "cli": 5,
 }
 MAY_ALSO = {"tools": {"ontology"}}
 # The parts that tools and engine may use are those below them; layer 1 parts never meet.
@@ -38,6 +39,8 @@ HOMES = {
     "rdflib": ("ontology/",),
     "SPARQLWrapper": ("ontology/remote",),
     "pydantic_monty": ("interpreter/monty",),
+    "scipy": ("evals/",),
+    "matplotlib": ("evals/",),
     "typer": ("cli/",),
     "rich": ("cli/",),
 }
