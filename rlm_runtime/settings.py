@@ -16,7 +16,11 @@ from rlm_runtime.errors import ConfigurationError
 __all__ = ["Settings", "absolute_uri", "read_settings"]
 
 _TABLE = "rlm_runtime"
-_EXAMPLE = 'mlflow_tracking_uri = "http://127.0.0.1:5000"'
+_EXAMPLES = {
+    "mlflow_tracking_uri": 'mlflow_tracking_uri = "http://127.0.0.1:5000"',
+    "memory": 'memory = "memory.db"',
+}
+_EXAMPLE = _EXAMPLES["mlflow_tracking_uri"]
 # Tracking URIs of MLflow that name a service and no folder.
 _NAMES = ("databricks", "databricks-uc", "uc")
 
@@ -27,10 +31,12 @@ class Settings:
 
     Attributes:
         mlflow_tracking_uri: The MLflow store or server; a path in it is absolute.
+        memory: The file with the memories of runs; absolute.
         path: The file that says so; None when there is none.
     """
 
     mlflow_tracking_uri: str | None = None
+    memory: Path | None = None
     path: Path | None = None
 
 
@@ -138,22 +144,32 @@ def _settings(path: Path, table: Any) -> Settings:
         raise ConfigurationError(
             f"In {path}, {_TABLE} is no table. Write [tool.{_TABLE}], and below it: {_EXAMPLE}"
         )
-    values = dict(table)
-    uri = values.pop("mlflow_tracking_uri", None)
-    if values:
-        unknown = ", ".join(map(repr, values))
+    unknown = ", ".join(repr(name) for name in table if name not in _EXAMPLES)
+    if unknown:
         where = f"below [tool.{_TABLE}]" if path.name == "pyproject.toml" else "below no table"
         raise ConfigurationError(
-            f"{path} has unknown settings: {unknown}. There is one, {where}: {_EXAMPLE}"
+            f"{path} has unknown settings: {unknown}. There are these, {where}: "
+            f"{', '.join(_EXAMPLES.values())}"
         )
-    if uri is None:
-        return Settings(path=path)
-    if not isinstance(uri, str) or not uri.strip():
+    uri = _text(path, table, "mlflow_tracking_uri", "a store or server")
+    memory = _text(path, table, "memory", "the path of a file")
+    return Settings(
+        mlflow_tracking_uri=None if uri is None else absolute_uri(uri, path.parent),
+        memory=None if memory is None else _within(path.parent, memory),
+        path=path,
+    )
+
+
+def _text(path: Path, table: Mapping[str, Any], name: str, needed: str) -> str | None:
+    value = table.get(name)
+    if value is None:
+        return None
+    if not isinstance(value, str) or not value.strip():
         raise ConfigurationError(
-            f"In {path}, mlflow_tracking_uri is {_kind(uri)}, where a store or server is needed. "
-            f"Write: {_EXAMPLE}"
+            f"In {path}, {name} is {_kind(value)}, where {needed} is needed. "
+            f"Write: {_EXAMPLES[name]}"
         )
-    return Settings(mlflow_tracking_uri=absolute_uri(uri.strip(), path.parent), path=path)
+    return value.strip()
 
 
 def _kind(value: Any) -> str:

@@ -13,10 +13,17 @@ from typer.core import TyperGroup
 from rlm_runtime import __version__
 from rlm_runtime.cli.ask import DEBUG, ask
 from rlm_runtime.cli.log import log
+from rlm_runtime.cli.memory import memory
 from rlm_runtime.cli.mlflow import mlflow
 from rlm_runtime.cli.ontology import ontology
 from rlm_runtime.cli.output import print_error, print_interrupted, print_line
-from rlm_runtime.errors import ConfigurationError, LogFormatError, OntologyError, RlmError
+from rlm_runtime.errors import (
+    ConfigurationError,
+    LogFormatError,
+    MemoryStoreError,
+    OntologyError,
+    RlmError,
+)
 
 __all__ = ["app", "main"]
 
@@ -24,7 +31,7 @@ __all__ = ["app", "main"]
 # price list over the network, though one came along with it.
 _QUIET = {"MLFLOW_LOGGING_LEVEL": "WARNING", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
 
-_BAD_USAGE = (ConfigurationError, OntologyError, LogFormatError)
+_BAD_USAGE = (ConfigurationError, OntologyError, LogFormatError, MemoryStoreError)
 
 
 class _Commands(TyperGroup):
@@ -63,6 +70,7 @@ app = typer.Typer(
 )
 app.command()(ask)
 app.add_typer(log, name="log", help="Show, follow and check trajectory logs.")
+app.add_typer(memory, name="memory", help="Look at what runs taught, share it, thin it out.")
 app.add_typer(mlflow, name="mlflow", help="Bring runs to MLflow that are not there yet.")
 app.add_typer(ontology, name="ontology", help="Look at an ontology without any LM.")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,8 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from rlm_runtime.cli.output import Page, print_json
-from rlm_runtime.cli.words import counted
-from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.cli.words import age_seconds, counted
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.cache import CacheEntry
@@ -19,9 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["cache"]
 
 cache = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
-
-_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
-_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
 
 _SHOWN = 48
 
@@ -90,7 +85,7 @@ def clear(
     """
     from rlm_runtime.ontology.cache import clear_cache
 
-    removed = clear_cache(older_than=_seconds(older_than))
+    removed = clear_cache(older_than=age_seconds(older_than))
     if as_json:
         print_json({"removed": list(map(_entry_json, removed))})
         return
@@ -104,15 +99,6 @@ def clear(
 def _entry_json(entry: CacheEntry) -> dict[str, Any]:
     used = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(entry.used))
     return {**asdict(entry), "used": used}
-
-
-def _seconds(age: str) -> float:
-    match = _AGE.fullmatch(age.strip().lower())
-    if match is None:
-        raise ConfigurationError(
-            f"--older-than {age} is no age. Give a number with d, h, m or s, such as 30d."
-        )
-    return float(match[1]) * _UNITS[match[2]]
 
 
 def _end_of(path: str) -> str:

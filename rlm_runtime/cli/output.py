@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Literal
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,6 +22,7 @@ from rlm_runtime.redaction import Redaction
 
 __all__ = [
     "Page",
+    "confirmed",
     "one_line",
     "print_csv",
     "print_error",
@@ -202,6 +204,14 @@ def print_interrupted(*hints: str) -> None:
     page.line("interrupted", style="yellow")
     for hint in hints:
         page.line(hint, indent=2)
+
+
+def confirmed(question: str) -> bool:
+    """Ask the user on standard error; only a clear yes is one, and silence is none."""
+    try:
+        return typer.confirm(question, default=False, err=True)
+    except typer.Abort:
+        return False
 
 
 def print_line(text: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 import sys
@@ -11,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from rlm_runtime.cli.output import one_line
+from rlm_runtime.errors import ConfigurationError
 
 __all__ = [
+    "age_seconds",
     "call_words",
     "command_words",
     "cost_words",
@@ -29,6 +32,8 @@ _MAX_LINES = 24
 _MAX_CHARS = 2_400
 _MAX_ARGUMENT = 56
 _MAX_KEYS = 40
+_UNITS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
+_AGE = re.compile(r"(\d+(?:\.\d+)?)\s*([dhms])")
 
 
 def command_words(program: str, *arguments: str) -> str:
@@ -40,14 +45,14 @@ def command_words(program: str, *arguments: str) -> str:
     return shlex.join([program, *arguments])
 
 
-def counted(count: int, noun: str) -> str:
-    """Give a number with its noun.
+def counted(count: int, noun: str, plural: str | None = None) -> str:
+    """Give a number with its noun; without a plural of its own that gets an s.
 
     Example:
-        >>> counted(1, "run"), counted(2000, "event")
-        ('1 run', '2,000 events')
+        >>> counted(1, "run"), counted(2000, "event"), counted(2, "memory", "memories")
+        ('1 run', '2,000 events', '2 memories')
     """
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+    return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
 
 
 def time_words(seconds: float) -> str:
@@ -63,6 +68,24 @@ def time_words(seconds: float) -> str:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)
     return f"{minutes} min {rest} s"
+
+
+def age_seconds(age: str) -> float:
+    """Read what the user gave for ``--older-than``.
+
+    Raises:
+        ConfigurationError: It is no age.
+
+    Example:
+        >>> age_seconds("1.5h")
+        5400.0
+    """
+    match = _AGE.fullmatch(age.strip().lower())
+    if match is None:
+        raise ConfigurationError(
+            f"--older-than {age} is no age. Give a number with d, h, m or s, such as 30d."
+        )
+    return float(match[1]) * _UNITS[match[2]]
 
 
 def token_words(input_tokens: float, output_tokens: float) -> str:
