@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import math
+import sqlite3
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -296,7 +298,7 @@ def test_quotation_marks_in_values_are_no_syntax(study: str) -> None:
 
 def test_what_mlflow_does_not_understand_is_refused(study: str, way: str) -> None:
     for wrong in ({"filter_string": "speed is low"}, {"order_by": ["fastest"]}):
-        with pytest.raises(ConfigurationError, match="MLflow refuses the search"):
+        with pytest.raises(ConfigurationError, match="MLflow refuses this"):
             search_runs(tracking_uri=study, **wrong)
     with pytest.raises(ConfigurationError, match="limit must be at least 1"):
         search_runs(limit=0, tracking_uri=study)
@@ -347,6 +349,21 @@ def test_a_file_that_is_no_database_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_text("This is a letter, and not a database of any kind.\n" * 99)
     with pytest.raises(RlmError, match="cannot be read: file is not a database"):
         search_runs(tracking_uri=f"sqlite:///{tmp_path}/mlflow.db")
+
+
+def test_a_database_of_something_else_stays_as_it_is(tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as other, other:
+        other.execute("CREATE TABLE invoices (total)")
+    before = (tmp_path / "other.db").read_bytes()
+    with pytest.raises(ConfigurationError, match="no table 'experiments'"):
+        search_runs(tracking_uri=f"sqlite:///{tmp_path}/other.db")
+    assert (tmp_path / "other.db").read_bytes() == before
+
+
+def test_a_database_server_that_is_away_is_not_waited_for(free_port: int) -> None:
+    with pytest.raises(RlmError, match="refused") as raised:
+        search_runs(tracking_uri=f"postgresql://ada:secret@127.0.0.1:{free_port}/mlflow")
+    assert "secret" not in str(raised.value)
 
 
 def test_a_server_that_is_away_is_said_to_be(free_port: int) -> None:

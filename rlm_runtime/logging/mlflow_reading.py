@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from rlm_runtime.errors import ConfigurationError, RlmError
-from rlm_runtime.logging.mlflow_health import probe
+from rlm_runtime.logging.mlflow_health import is_server, probe
 from rlm_runtime.logging.mlflow_store import resolve_tracking_uri
 from rlm_runtime.redaction import without_login
 
@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 __all__ = ["existing_store", "reading"]
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_TABLE = "experiments"
+# Addresses without anything that tells them from folders.
+_NAMES = ("databricks", "databricks-uc", "uc")
 
 
 def existing_store(tracking_uri: str | None = None) -> str:
@@ -39,7 +44,7 @@ def existing_store(tracking_uri: str | None = None) -> str:
         ) from error
     uri = resolve_tracking_uri(tracking_uri)
     place = _place(uri)
-    if place is not None and not (place.is_dir() or (place.exists() and place.stat().st_size)):
+    if place is not None and not place.exists():
         raise ConfigurationError(
             f"There is no MLflow store {place}. Give the address of the store with --tracking-uri "
             "(tracking_uri=) or in MLFLOW_TRACKING_URI, as in sqlite:///runs/mlflow.db or "
@@ -66,19 +71,38 @@ def reading(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
     shown = without_login(uri)
     try:
         probe(uri)
+        if uri.startswith(_DATABASES):
+            _look(uri)
         yield MlflowClient(tracking_uri=uri)
     except MlflowException as error:
         if error.error_code == ErrorCode.Name(INVALID_PARAMETER_VALUE):
-            raise ConfigurationError(f"MLflow refuses the search: {error.message}") from error
-        raise RlmError(
-            f"The MLflow store {shown} cannot be read: {error.message}. "
-            "Is the tracking server up, and the address right?"
-        ) from error
+            raise ConfigurationError(f"MLflow refuses this: {error.message.strip()}") from error
+        advice = " Is the server up, and the address right?" if is_server(uri) else ""
+        cause = error.message.strip().rstrip(".")
+        raise RlmError(f"The MLflow store {shown} cannot be read: {cause}.{advice}") from error
     except SQLAlchemyError as error:
+        # Without the statement that the database was asked.
+        cause = str(getattr(error, "orig", None) or error).strip().rstrip(".")
         raise RlmError(
-            f"The MLflow store {shown} cannot be read: {_cause(error)}. "
-            "Is it a database of MLflow, and does its server answer?"
+            f"The MLflow store {shown} cannot be read: {cause}. "
+            "Is it a database of MLflow, and the address right?"
         ) from error
+
+
+def _look(uri: str) -> None:
+    """Make sure that a database answers and is one of MLflow.
+
+    MLflow itself would try for minutes to reach one, and make its tables in any other.
+    """
+    from sqlalchemy import create_engine, inspect
+    from sqlalchemy.pool import NullPool
+
+    engine = create_engine(uri, poolclass=NullPool)
+    if not inspect(engine).has_table(_TABLE):
+        raise ConfigurationError(
+            f"There is no MLflow store in {without_login(uri)}: the database has no table "
+            f"{_TABLE!r}. Give the address of the store with --tracking-uri (tracking_uri=)."
+        )
 
 
 def _place(uri: str) -> Path | None:
@@ -91,9 +115,4 @@ def _place(uri: str) -> Path | None:
     parts = urlsplit(uri)
     if parts.scheme == "file":
         return Path(unquote(parts.path))
-    return None if parts.scheme else Path(uri)
-
-
-def _cause(error: Exception) -> str:
-    """Give what a database says, without the statement that it was asked."""
-    return str(getattr(error, "orig", None) or error).strip().rstrip(".")
+    return None if parts.scheme or uri in _NAMES else Path(uri)

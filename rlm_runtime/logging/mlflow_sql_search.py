@@ -105,9 +105,9 @@ class SqlSearch:
     def _statement(
         self, session: Any, experiment_ids: list[str], filter_string: str, order_by: Sequence[str]
     ) -> Any:
-        """Select the heads of runs, with the joins that MLflow makes for a search."""
+        """Select the heads of runs by the conditions that MLflow makes of a search."""
         from mlflow.utils.search_utils import SearchUtils
-        from sqlalchemy import select
+        from sqlalchemy import literal, select
 
         run = self._mlflow.SqlRun
         extra, order, sorting = self._mlflow._get_orderby_clauses([*order_by], session)
@@ -124,13 +124,13 @@ class SqlSearch:
             run.artifact_uri,
             *extra,
         )
-        for join in joins:
-            statement = statement.join(join)
-        for dataset in datasets:
-            # Only these can give a run twice. Where there is no need for DISTINCT, SQLite finds the
-            # values to sort by through an index, else by a scan for each run.
-            statement = statement.distinct()
-            statement = statement.join(dataset, run.run_uuid == dataset.c.destination_id)
+        # MLflow joins these, which may give a run twice and so needs DISTINCT: SQLite then begins
+        # with the wrong table, and looks through all values to sort by for each run.
+        met_by = [(one, one.c.run_uuid) for one in joins]
+        met_by += [(one, one.c.destination_id) for one in datasets]
+        for values, run_id in met_by:
+            matching = select(literal(1)).select_from(values).where(run_id == run.run_uuid)
+            statement = statement.where(matching.exists())
         for values in sorting:
             statement = statement.outerjoin(values)
         wanted = [int(one) for one in self._store._filter_experiment_ids(session, experiment_ids)]
