@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from rlm_runtime.cli.memory_evaluate import evaluate
 from rlm_runtime.cli.memory_packs import export, import_, prune
 from rlm_runtime.cli.memory_store import (
     JsonOption,
@@ -207,6 +208,7 @@ def stats(store: StoreOption = None, as_json: JsonOption = False) -> None:
 memory.command()(export)
 memory.command("import")(import_)
 memory.command()(prune)
+memory.command()(evaluate)
 
 
 def _memory_by_id(store: MemoryBackend, prefix: str) -> Memory:

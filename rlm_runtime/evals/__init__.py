@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from rlm_runtime.evals.memory import evaluate_memory
 from rlm_runtime.evals.questions import Question, read_questions
+from rlm_runtime.evals.tables import render
 from rlm_runtime.evals.values import Comparison, Evaluation, Measured, Pair
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "Question",
     "evaluate_memory",
     "read_questions",
+    "render",
 ]

@@ -13,7 +13,7 @@ from rlm_runtime.logging.console import visible
 from rlm_runtime.plain import plain
 from rlm_runtime.redaction import Redaction
 
-__all__ = ["FORMS", "evaluation_report", "metrics_of"]
+__all__ = ["evaluation_report", "metrics_of", "render"]
 
 _CSV = ("metric", "n", "without", "with", "difference", "low", "high", "p_value", "test")
 _UNITS: Mapping[str, str] = {"share": ".2f", "count": ",.1f", "dollars": ",.4f", "seconds": ",.3f"}
@@ -68,9 +68,8 @@ def _json(evaluation: Evaluation) -> str:
 
 
 def _csv(evaluation: Evaluation) -> str:
-    """Give a row for each metric, with all digits."""
     text = io.StringIO()
-    writer = csv.writer(text)
+    writer = csv.writer(text, lineterminator="\n")
     writer.writerow(_CSV)
     for one in evaluation.comparisons:
         figures = (one.without, one.with_memory, one.difference, one.low, one.high, one.p_value)
@@ -115,14 +114,31 @@ def _latex(evaluation: Evaluation) -> str:
     return "\n".join(lines) + "\n"
 
 
-FORMS: Mapping[str, Callable[[Evaluation], str]] = {
+_FORMS: Mapping[str, Callable[[Evaluation], str]] = {
     "text": _text,
     "csv": _csv,
     "markdown": _markdown,
     "latex": _latex,
     "json": _json,
 }
-"""How to write each form."""
+
+
+def render(evaluation: Evaluation, form: str = "text") -> str:
+    """Write an evaluation as text, without secrets.
+
+    Args:
+        evaluation: What ``evaluate_memory`` gave.
+        form: ``text``, ``csv`` (a row for each metric, with all digits), ``markdown``, ``latex``
+            (the metrics, for the package booktabs) or ``json`` (everything).
+
+    Example:
+        >>> nothing = Evaluation("e1", "prov", "offline", "never", 1, 0.95, (), ())
+        >>> print(render(nothing, "csv"), end="")
+        metric,n,without,with,difference,low,high,p_value,test
+    """
+    text = _FORMS[form](evaluation)
+    return text if form == "json" else Redaction().text(text)
+
 
 _MEMORY_HEADER = ("memory", "kind", "title", "runs", "converged", "questions")
 _FAILURE_HEADER = ("question", "seed", "arm", "failed with")
@@ -171,6 +187,7 @@ def _memory_rows(evaluation: Evaluation) -> list[list[str]]:
     rows = []
     for one in evaluation.memories[:_MOST]:
         numbers = ", ".join(map(str, one.questions))
+        # Before it is cut: half of a secret would not be known as one.
         title = " ".join(Redaction().text(one.title).split())
         title = title if len(title) <= _TITLE else title[: _TITLE - 1] + "…"
         rows.append([one.memory_id, one.kind, title, str(one.runs), str(one.converged), numbers])
