@@ -111,6 +111,27 @@ def ask(
             "local (no sandbox).",
         ),
     ] = "monty",
+    memory: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH",
+            help="Store of memories to read and keep the run in; it is made when it is missing.",
+            show_default=False,
+        ),
+    ] = None,
+    memories: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=0,
+            help="Show the LM so many memories of earlier runs at the most; 3 with --memory or "
+            "--learn.",
+            show_default=False,
+        ),
+    ] = None,
+    learn: Annotated[
+        bool, typer.Option("--learn", help="Judge the run and keep what it taught.")
+    ] = False,
     log: Annotated[
         Path | None, typer.Option(metavar="FILE", help="JSONL log to append the run to.")
     ] = None,
@@ -154,6 +175,8 @@ def ask(
       rlm-runtime ask "What is Activity?" ontology/prov.ttl --model offline
 
       rlm-runtime ask "What is Activity?" prov.ttl --log run.jsonl --mlflow
+
+      rlm-runtime ask "What is Activity?" prov.ttl --learn
     """
     ctx.meta[DEBUG] = debug
     options: dict[str, Any] = {
@@ -165,6 +188,7 @@ def ask(
         "max_tokens": max_tokens,
         "max_cost": max_cost,
         "interpreter": interpreter,
+        **_memory_options(memory, memories, learn),
         "log_path": log,
         "enable_mlflow": mlflow or any((experiment, run_name, tracking_uri)),
         "mlflow_experiment": experiment,
@@ -189,6 +213,16 @@ def ask(
         _show_result(Page(), result, progress.end, options)
     if not result.converged:
         raise typer.Exit(_NOT_CONVERGED)
+
+
+def _memory_options(path: Path | None, most: int | None, learn: bool) -> dict[str, Any]:
+    """Give the keywords of a run with memories; where they are is known when any option asks."""
+    if path is None and most is None and not learn:
+        return {}
+    from rlm_runtime.memory.location import memory_path
+
+    backend = {"memory_backend": memory_path(path), "extract_memories": learn}
+    return backend if most is None else {**backend, "retrieve_memories": most}
 
 
 def _tags(pairs: Sequence[str]) -> dict[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from rlm_runtime.cli.output import Page, one_line
 from rlm_runtime.cli.tree import Node
@@ -17,12 +18,14 @@ from rlm_runtime.cli.words import (
     token_words,
     value_text,
 )
+from rlm_runtime.logging.console import memory_words
 from rlm_runtime.logging.events import PAIRS, Event
 
 __all__ = ["StepsView", "show_error"]
 
 _STEP = 2
 _FIELD = 80
+_LINE = 240
 _NAMES_ERROR = re.compile(r"\w*(Error|Exception): ")
 
 
@@ -116,6 +119,9 @@ class StepsView:
             node.hidden = first and (node.parent is None or bool(node.parent.hidden))
             if not node.hidden:
                 self._head(node, node.start)
+        elif _in_memory(node) and not self.full:
+            # What came of judging and extracting is told already.
+            node.hidden = True
         elif node.parent is not None and _is_rlm(node.parent):
             node.hidden = False
             self.page.blank()
@@ -242,6 +248,40 @@ class StepsView:
         if node.end is not None:
             self._leave_leaf(node)
 
+    # Memories
+
+    def _enter_memory(self, node: Node) -> None:
+        node.hidden = False
+        if node.kind == "memory_judgment":
+            self.page.blank()
+        if node.end is None or node.end["error"] is not None:
+            self.page.line(("memory ", "cyan"), node.kind.rpartition("_")[2], indent=node.indent)
+            return
+        words = memory_words(node.end)
+        self.page.line(
+            ("memory ", "cyan"),
+            words if self.full else one_line(words, _LINE),
+            (_took(node), "dim"),
+            indent=node.indent,
+        )
+        for memory in (node.end.get("memories") or []) if self.full else []:
+            self._memory(memory, node.indent + _STEP)
+
+    _enter_memory_retrieval = _enter_memory
+    _enter_memory_judgment = _enter_memory
+    _enter_memory_extraction = _enter_memory
+    _enter_memory_storage = _enter_memory
+
+    def _memory(self, memory: Mapping[str, Any], indent: int) -> None:
+        kind, known, title, content = (
+            str(memory.get(name, "?")) for name in ("kind", "memory_id", "title", "content")
+        )
+        self.page.line((f"{kind} {known}  ", "dim"), title, indent=indent)
+        self.page.line(content, indent=indent, gutter="│ ")
+
+    def _enter_memory_usage(self, node: Node) -> None:
+        """Show nothing: what was found is what the model is shown."""
+
     # Single events
 
     def _enter_warning(self, node: Node) -> None:
@@ -258,6 +298,10 @@ class StepsView:
 
 def _is_rlm(node: Node) -> bool:
     return node.kind == "module" and node.start is not None and node.start["name"] == "RLM"
+
+
+def _in_memory(node: Node | None) -> bool:
+    return node is not None and (node.kind.startswith("memory_") or _in_memory(node.parent))
 
 
 def _writes_code(node: Node) -> bool:

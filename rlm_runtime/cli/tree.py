@@ -10,7 +10,8 @@ from rlm_runtime.logging.events import PAIRS, Event
 __all__ = ["Node", "TreeOrder", "View"]
 
 # Calls told in one line with what came of them: worth printing only when they are over.
-_WHOLE = frozenset({"adapter", "interpreter", "lm", "tool"})
+_MEMORY = frozenset(kind for kind in PAIRS if kind.startswith("memory_"))
+_WHOLE = frozenset({"adapter", "interpreter", "lm", "tool"}) | _MEMORY
 
 
 @dataclass
@@ -18,7 +19,7 @@ class Node:
     """A span of a run, or a single event, with what it caused.
 
     Attributes:
-        kind: ``run``, ``module``, ``lm``, ``code``, ``tool`` …, or ``warning`` or ``budget``.
+        kind: ``run``, ``module``, ``lm``, ``code``, ``tool`` …, or the name of a single event.
         start: The event that began it; None for a run whose start is missing.
         parent: What caused it; None for the run.
         end: The event that ended it; None while it goes on, and when it never ended.

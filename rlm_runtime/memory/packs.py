@@ -111,7 +111,7 @@ def pack_lines(memories: Iterable[Memory]) -> Iterator[str]:
         >>> for line in pack_lines([Memory("Count", "Use COUNT.")]):
         ...     print(line[:69])
         {"format": "rlm-runtime-memories", "version": 1}
-        {"memory_id": "f8aade628b22545d", "title": "Count", "content": "Us
+        {"memory_id": "f8aade628b22545d", "title": "Count", "content": "Use C
     """
     yield json.dumps({"format": PACK_FORMAT, "version": PACK_VERSION})
     yield from map(_line, sorted(memories, key=lambda memory: memory.memory_id))
