@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from sys import intern
 from types import ModuleType
@@ -153,8 +152,8 @@ class SqlSearch:
             of.run_uuid.in_(bindparam("ids", expanding=True))
         )
         found: dict[str, dict[str, Any]] = {run_id: {} for run_id in ids}
-        for batch in _batches(ids):
-            result = connection.execute(statement, {"ids": batch})
+        for start in range(0, len(ids), _BATCH):
+            result = connection.execute(statement, {"ids": ids[start : start + _BATCH]})
             # SQLAlchemy's own rows would take four times as long; these columns need no conversion.
             for run_id, key, text_or_number in result.cursor:
                 found[run_id][intern(key)] = text_or_number
@@ -186,9 +185,3 @@ def _run(
         metrics,
         tags,
     )
-
-
-def _batches(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    remaining = iter(ids)
-    while batch := [*itertools.islice(remaining, _BATCH)]:
-        yield batch
