@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rlm_runtime.memory import Memory, SQLiteMemoryBackend
 
 __all__ = [
+    "SHORT_ID",
     "JsonOption",
     "KindOption",
     "OntologyOption",
@@ -112,9 +113,11 @@ def memory_table(page: Page, memories: Sequence[Memory], scores: Sequence[float]
     Args:
         page: Where to print.
         memories: What to show.
-        scores: How well each fits, where that was asked.
+        scores: How well each fits, where that was asked; shown as shares of the best one, for
+            scores of two stores have nothing in common.
     """
-    columns = ["id", *(["score"] if scores else []), "kind", "ontology", "used", "helped", "title"]
+    best = max(scores, default=0) or 1
+    columns = ["id", *(["fit"] if scores else []), "kind", "ontology", "used", "helped", "title"]
     rows = []
     for place, memory in enumerate(memories):
         judged = memory.succeeded + memory.failed
@@ -122,7 +125,7 @@ def memory_table(page: Page, memories: Sequence[Memory], scores: Sequence[float]
         rows.append(
             [
                 memory.memory_id[:SHORT_ID],
-                *([f"{scores[place]:.3g}"] if scores else []),
+                *([f"{scores[place] / best:.2f}"] if scores else []),
                 memory.kind,
                 memory.ontology or "any",
                 f"{memory.accessed:,}",
