@@ -409,7 +409,7 @@ def planted() -> Evaluation:
     )
     return Evaluation(
         "e1",
-        "a_b & 50 % #1",
+        "a_b & 50 % #1 $\\x$",
         "offline",
         "as-you-go",
         1,

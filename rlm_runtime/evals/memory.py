@@ -129,7 +129,9 @@ def evaluate_memory(
     asked = read_questions(questions)
     _check(asked, memory_backend, seeds, learn, retrieve_memories, confidence, options)
     lm = _uncached(resolve_model(model, api_base=api_base))
-    sub_lm = _uncached(resolve_model(sub_model, api_base=api_base)) if sub_model else None
+    sub_lm = None
+    if sub_model is not None:
+        sub_lm = _uncached(resolve_model(sub_model, api_base=api_base))
     outside = contextvars.copy_context()
     opened = open_ontology(ontology)
     evaluation_id = uuid.uuid4().hex
@@ -169,24 +171,31 @@ def evaluate_memory(
                 "mlflow_tracking_uri": mlflow_tracking_uri,
                 "mlflow_parent_run_id": _mlflow_run_id(run, enable_mlflow, options),
             }
-            store = SQLiteMemoryBackend if same_question else OtherQuestionsOnly
-            tags = dict(mlflow_tags or {})
-            # Outside of the evaluation's own recording: each run has a record of its own.
-            arms = Arms(asked, source, learn, store, retrieve_memories, every_run, tags, outside)
+            arms = Arms(
+                questions=asked,
+                source=source,
+                learn=learn,
+                store=SQLiteMemoryBackend if same_question else OtherQuestionsOnly,
+                k=retrieve_memories,
+                options=every_run,
+                tags=dict(mlflow_tags or {}),
+                # Not in the evaluation's own: each run has a record of itself.
+                context=outside,
+            )
             _run_seeds(arms, seeds, on_pair)
             told = Evaluation(
-                evaluation_id,
-                name,
-                lm.model,
-                learn,
-                seeds,
-                confidence,
-                tuple(arms.pairs),
-                compare_all(arms.pairs, confidence),
-                arms.memories,
-                arms.learning,
-                tuple(arms.failures),
-                run.mlflow_run_id,
+                evaluation_id=evaluation_id,
+                ontology=name,
+                model=lm.model,
+                learn=learn,
+                seeds=seeds,
+                confidence=confidence,
+                pairs=tuple(arms.pairs),
+                comparisons=compare_all(arms.pairs, confidence),
+                memories=arms.memories,
+                learning=arms.learning,
+                failures=tuple(arms.failures),
+                mlflow_run_id=run.mlflow_run_id,
             )
             run.report(outputs={"evaluation": evaluation_report(told)}, metrics=metrics_of(told))
     finally:

@@ -58,6 +58,8 @@ def plot_evaluation(evaluation: Evaluation, path: str | Path) -> None:
     figure.suptitle(
         f"With memory minus without: {evaluation.questions} questions over {evaluation.ontology}",
         fontsize=11,
+        # A name with two dollar signs is no formula.
+        parse_math=False,
     )
     level = f"{evaluation.confidence * 100:g} %"
     figure.supxlabel(

@@ -16,7 +16,7 @@ from rlm_runtime.redaction import Redaction
 __all__ = ["evaluation_report", "metrics_of", "render"]
 
 _CSV = ("metric", "n", "without", "with", "difference", "low", "high", "p_value", "test")
-_UNITS: Mapping[str, str] = {"share": ".2f", "count": ",.1f", "dollars": ",.4f", "seconds": ",.3f"}
+_UNITS: Mapping[str, str] = {"share": ".2f", "count": ",.1f", "dollars": ",.5f", "seconds": ",.3f"}
 _MOST = 10
 _TITLE = 60
 _LATEX = {
@@ -145,21 +145,26 @@ _FAILURE_HEADER = ("question", "seed", "arm", "failed with")
 
 
 def _said(evaluation: Evaluation) -> Iterator[str]:
-    questions, pairs = evaluation.questions, len(evaluation.pairs)
     yield (
-        f"{questions} questions over {evaluation.ontology} with {evaluation.model}, "
-        f"{pairs} pairs; memories learned: {evaluation.learn}."
+        f"{_counted(evaluation.questions, 'question')} over {evaluation.ontology} with "
+        f"{evaluation.model}, {_counted(len(evaluation.pairs), 'pair')}; "
+        f"memories learned: {evaluation.learn}."
     )
     yield "Differences: with memory minus without, paired by question."
     learning = evaluation.learning
     if learning.runs:
-        cost = "" if learning.cost_usd is None else f", ${learning.cost_usd:,.4f}"
+        cost = "" if learning.cost_usd is None else f", ${learning.cost_usd:,.5f}"
         yield (
-            f"Learning, not in these figures: {learning.runs} runs, {learning.memories} memories, "
-            f"{learning.tokens:,} tokens{cost}, {learning.seconds:,.2f} s."
+            f"Learning, not in these figures: {_counted(learning.runs, 'run')}, "
+            f"{learning.memories} memories, {learning.tokens:,} tokens{cost}, "
+            f"{learning.seconds:,.2f} s."
         )
     if evaluation.failures:
-        yield f"{len(evaluation.failures)} runs failed; they count as not converged."
+        yield f"{_counted(len(evaluation.failures), 'run')} failed, counted as not converged."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun if count == 1 else f'{noun}s'}"
 
 
 def _header(evaluation: Evaluation) -> tuple[str, ...]:
