@@ -103,7 +103,8 @@ def absolute_uri(uri: str, folder: Path) -> str:
 
 
 def _within(folder: Path, path: str) -> Path:
-    return Path(os.path.normpath(folder / Path(path).expanduser()))
+    # Unlike Path's, this leaves the home of an unknown user as it is written.
+    return Path(os.path.normpath(folder / os.path.expanduser(path)))
 
 
 def _read(path: Path) -> bytes | None:

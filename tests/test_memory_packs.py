@@ -176,6 +176,7 @@ BROKEN: list[tuple[dict[str, Any] | str, str]] = [
     ({**GOOD, "memory_id": "0" * 16}, "title and content give"),
     ('{"title": "\\ud800", "content": "C"}', "Invalid JSON"),
     ("<<<<<<< HEAD", "a merge in git that is not resolved"),
+    ('{"title": ' + "[" * 100_000, "title: |Invalid JSON"),
     ("x" * 1_000_001, "too long"),
 ]
 
@@ -189,7 +190,7 @@ def test_a_wrong_line_is_named_and_nothing_is_read(
         read_packs([path])
     message = str(caught.value)
     assert message.startswith(f"{path}, line 3: ")
-    assert says in message
+    assert any(one in message for one in says.split("|"))
     assert message.endswith("Nothing was imported.")
 
 
@@ -206,6 +207,7 @@ def test_what_is_no_utf8_is_a_wrong_line(tmp_path: Path) -> None:
         ("", "line 1: It is not the first line of a pack"),
         ('{"event": "run_start"}\n', "'rlm-runtime memory export' has written"),
         ("[]\n", "line 1: "),
+        ("[" * 100_000, "line 1: "),
         ('{"format": "rlm-runtime-memories", "version": 2}\n', "version 2, and 1 is .* Update"),
         ('{"format": "rlm-runtime-memories"}\n', "version None"),
     ],

@@ -33,4 +33,4 @@ def memory_path(explicit: str | Path | None = None) -> Path:
         >>> del os.environ["RLM_RUNTIME_MEMORY"]
     """
     chosen = explicit or os.environ.get(MEMORY_VARIABLE) or read_settings().memory
-    return Path(chosen or state_folder() / "memory.db").expanduser().absolute()
+    return Path(os.path.expanduser(chosen or state_folder() / "memory.db")).absolute()

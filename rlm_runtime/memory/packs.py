@@ -235,7 +235,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _check_header(path: Path, number: int, line: bytes) -> None:
     header: Any = None
-    with contextlib.suppress(ValueError):
+    with contextlib.suppress(ValueError, RecursionError):
         header = json.loads(line)
     if not isinstance(header, dict) or header.get("format") != PACK_FORMAT:
         raise _wrong(
