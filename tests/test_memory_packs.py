@@ -83,8 +83,9 @@ def test_the_same_memories_give_the_same_bytes_wherever_they_were(tmp_path: Path
 
 
 def test_a_new_memory_is_one_new_line() -> None:
-    before, after = [*pack_lines([COUNT])], [*pack_lines([WHOLE, COUNT])]
-    assert len(after) == 3
+    many = [replace(COUNT, title=f"Count {number}") for number in range(9)]
+    before, after = [*pack_lines(many)], [*pack_lines([WHOLE, *many[::-1]])]
+    assert len(after) == 11
     assert [line for line in after if line in before] == before
     assert after[1:] == sorted(after[1:])
     keys = [*json.loads([*pack_lines([WHOLE])][1])]
@@ -130,7 +131,7 @@ def test_importing_twice_doubles_nothing(tmp_path: Path) -> None:
     store.add_memories(read)
     assert every(store) == once
     assert len(pack_changes(store, read).same) == 2
-    assert store.retrieve("mine count", 3)[0].memory.memory_id == COUNT.memory_id
+    assert store.retrieve("sparql", 3)[0].memory.memory_id == COUNT.memory_id
 
 
 def test_a_memory_of_two_packs_is_read_once_with_all_its_tags(tmp_path: Path) -> None:
