@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from rlm_runtime.ontology.card_facts import CardFacts, Usage
+from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.vocabulary import NAME_PREDICATES
 
-__all__ = ["CardNames", "Detail", "InstanceLines", "less_and_less", "namespace_of"]
+__all__ = ["CardNames", "Detail", "InstanceLines", "less_and_less"]
 
 _LOCAL = re.compile(r"[\w-]+")
 _ORDERED = frozenset({"integer", "decimal", "double", "float", "date", "dateTime", "gYear", "time"})
@@ -165,16 +166,6 @@ class CardNames:
     def line(self, what: str, names: Sequence[str], most: int, how: str = "") -> list[str]:
         """Write a list on a line of its own, or no line when nothing would be on it."""
         return [f"{what}: {self.listed(names, most, how)}"] if names and most else []
-
-
-def namespace_of(iri: str) -> str:
-    """Give an IRI without what follows its last ``/`` or ``#``.
-
-    Example:
-        >>> namespace_of("http://www.w3.org/ns/prov#Activity")
-        'http://www.w3.org/ns/prov#'
-    """
-    return iri[: max(iri.rfind("/"), iri.rfind("#")) + 1]
 
 
 class InstanceLines:

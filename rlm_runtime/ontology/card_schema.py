@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import NamedTuple
 
 from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
-from rlm_runtime.ontology.card_lines import CardNames, Detail, namespace_of
+from rlm_runtime.ontology.card_lines import CardNames, Detail
+from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.text import local_name
 from rlm_runtime.ontology.vocabulary import META, XSD
 
