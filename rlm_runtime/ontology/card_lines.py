@@ -271,7 +271,10 @@ class InstanceLines:
         if listed and len(listed) <= detail.listed:
             always = "always " if len(listed) == 1 < usage.statements else ""
             return f"{kind}{always}{self._listed(usage)}{told}"
-        return f"{kind}{self._text(low, example)}{told}" if example else usage.kind + told
+        # An example beside that would look like a name that is shared, which it need not be.
+        if shared or not example:
+            return usage.kind + told
+        return f"{kind}{self._text(low, example)}"
 
     def _listed(self, usage: Usage) -> str:
         """Write all values; names of instances with their IRIs, or with the rule these follow."""
