@@ -106,6 +106,8 @@ class TestCheckQuery:
     ) -> None:
         query = "SELECT ?c ?l { VALUES (?c ?l) { (1 'a'@en) (2 'b'@de) (1 'c'@en) } }"
         assert tools["check_query"](query)["warnings"] == []
+        names = "SELECT ?l { VALUES ?l { 'a'@en 'b'@de } }"
+        assert tools["check_query"](names)["warnings"] == []
 
     def test_a_row_without_a_value_is_named(self, tools: Tools) -> None:
         query = "SELECT ?c ?n { VALUES (?c ?n) { (ex:one 1) (ex:two UNDEF) (ex:three UNDEF) } }"
