@@ -124,7 +124,10 @@ def test_labels_are_told_all_or_none(tmp_path: Path) -> None:
     with opened(tmp_path, f'{trivial} ex:a ex:sku 4 . ex:sku rdfs:label "stock".') as ontology:
         rows = make_ontology_tools(ontology)["schema_of"]("ex:P")["rows"]
     assert {row["property"]: row["label"] for row in rows} == {
-        **{"ex:hasPrice": "has price", "ex:size": "size", "ex:bare": None, "ex:sku": "stock"}
+        "ex:hasPrice": "has price",
+        "ex:size": "size",
+        "ex:bare": None,
+        "ex:sku": "stock",
     }
 
 

@@ -151,6 +151,15 @@ def test_a_predicate_for_which_there_is_no_place_is_still_counted(tmp_path: Path
     assert "types: ex:A, …" in printed(said)
 
 
+def test_of_very_many_predicates_some_are_listed_and_all_are_counted(tmp_path: Path) -> None:
+    many = "".join(f"ex:x ex:p{i} 1 .\n" for i in range(300))
+    with tools_for(tmp_path, many) as tools:
+        said = tools["describe_entity"]("ex:x", 2)
+    assert len(said["properties"]) == 100
+    assert said["note"].startswith("Cut at limit=2: 2 of 300 statements from it are shown; ")
+    assert said["cut"] == ["properties"]
+
+
 def test_a_hub_is_counted_in_full_and_labels_are_none_of_its_statements(tmp_path: Path) -> None:
     path = tmp_path / "hub.nt"
     label = "<http://www.w3.org/2000/01/rdf-schema#label>"
@@ -167,7 +176,8 @@ def test_a_hub_is_counted_in_full_and_labels_are_none_of_its_statements(tmp_path
         said = make_ontology_tools(ontology)["describe_entity"]("http://e/hub", 10)
     assert (hub.incoming_count, hub.outgoing_count) == (6_000, 6_001)
     assert {iri: len(terms) for iri, terms in hub.incoming.items()} == {
-        **{"http://e/a": 5, "http://e/b": 5}
+        "http://e/a": 5,
+        "http://e/b": 5,
     }
     assert [label.value for label in hub.labels] == ["Hub"]
     assert said["properties_counts"] == {"e:c": 6_000}

@@ -73,7 +73,7 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     incoming = dealt(named_links, limit)
     compact = ontology.compact
     restricting = asked.restricted_in("in_restrictions_of", _MAX_RESTRICTED)
-    outgoing = _outgoing(asked, said, timeout)
+    outgoing, missing = _outgoing(asked, said, timeout)
     fields |= {
         "in_restrictions_of": allowed_values(asked, restricting)
         if said.kind == "property" and restricting
@@ -101,7 +101,6 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         ).items()
         if other in named or search_key(label) != search_key(local_name(other))
     }
-    missing = sum(values.missing for values in outgoing.values())
     hub = any(x.others and x.count > len(x.others) for x in incoming)
     notes = _notes(said, asked, missing, hub)
     return {
@@ -127,8 +126,11 @@ class _Values:
         return max(0, self.count - len(self.texts))
 
 
-def _outgoing(asked: Asked, said: Description, timeout: float) -> dict[str, _Values]:
-    """Give the statements that are not told otherwise: names and literals, then blank nodes."""
+def _outgoing(asked: Asked, said: Description, timeout: float) -> tuple[dict[str, _Values], int]:
+    """Give the statements that are not told otherwise, and how many are missing in all.
+
+    Of a predicate names and literals come first, then blank nodes.
+    """
     ontology, skipped = asked.ontology, told_out(said.kind)
     counts = _counts(asked, said, timeout)
     if counts.get(_TYPE, 0) > len(said.outgoing.get(_TYPE, ())):
@@ -145,7 +147,7 @@ def _outgoing(asked: Asked, said: Description, timeout: float) -> dict[str, _Val
     # Of each at least one: what is written out tells more than a number.
     left = max(asked.limit - sum(map(len, named.values())), sum(map(bool, blank.values())))
     dealt_out = dict(zip(told, shares([len(blank[p]) for p in told], left), strict=True))
-    return {
+    outgoing = {
         p: _Values(
             named[p],
             [*_texts(ontology, named[p]), *blank[p][: dealt_out[p]]],
@@ -154,6 +156,11 @@ def _outgoing(asked: Asked, said: Description, timeout: float) -> dict[str, _Val
         )
         for p in told
     }
+    # Of predicates that were not even counted.
+    uncounted = said.outgoing_count - sum(counts.values())
+    if uncounted > 0:
+        asked.cut.add("properties")
+    return outgoing, sum(values.missing for values in outgoing.values()) + max(0, uncounted)
 
 
 def _counts(asked: Asked, said: Description, timeout: float) -> dict[str, int]:
@@ -179,7 +186,7 @@ def _names_in(ontology: Ontology, axioms: Axioms) -> set[str]:
     """Give the IRIs that axioms name: a restriction over numbers as names tells nothing alone."""
     expressions = (
         *(*axioms.supers, *axioms.subs, *axioms.equivalents, *axioms.disjoint, *axioms.shapes),
-        *(*axioms.domains, *axioms.ranges, *axioms.inverses),
+        *(*axioms.domains, *axioms.ranges, *axioms.inverses, *axioms.excludes),
     )
     texts = [expression.text for expression in expressions]
     found = set[str]()
