@@ -22,10 +22,10 @@ from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 
 __all__ = ["LocalOntology"]
 
-# Enough to meet the namespaces that matter, in some milliseconds: at first all statements, of
-# many more some.
-_FIRST = 800
-_SPREAD = 20_000
+# Enough to meet the namespaces that matter, in a millisecond or two: at first all statements, of
+# more some.
+_FIRST = 500
+_SPREAD = 9_000
 _EVERY = 20
 _OLD, _NEW = "http://schema.org/", "https://schema.org/"
 

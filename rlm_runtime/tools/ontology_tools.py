@@ -77,7 +77,7 @@ def make_ontology_tools(
     def schema_of(class_iri: str, limit: int = 20) -> dict[str, Any]:
         """List what instances of a class (subclasses included) really use.
 
-        Rows: property, used_by (instances), values, per_instance, kinds, example.
+        Rows: property, used_by (instances), lacking, values, per_instance, kinds, example.
         """
         asked = one_call()
         full = resolve(asked, class_iri)
