@@ -101,6 +101,20 @@ class TestCheckQuery:
         assert "n has no value" in text
         assert "each language of l" in text
 
+    def test_texts_in_several_languages_that_repeat_nothing_are_no_doubt(
+        self, tools: Tools
+    ) -> None:
+        query = "SELECT ?c ?l { VALUES (?c ?l) { (1 'a'@en) (2 'b'@de) (1 'c'@en) } }"
+        assert tools["check_query"](query)["warnings"] == []
+        names = "SELECT ?l { VALUES ?l { 'a'@en 'b'@de } }"
+        assert tools["check_query"](names)["warnings"] == []
+
+    def test_a_row_without_a_value_is_named(self, tools: Tools) -> None:
+        query = "SELECT ?c ?n { VALUES (?c ?n) { (ex:one 1) (ex:two UNDEF) (ex:three UNDEF) } }"
+        assert tools["check_query"](query)["warnings"] == [
+            "Column n is unbound in 2 of 3 rows (first: ex:two)."
+        ]
+
     def test_an_empty_result_says_why(self, tools: Tools) -> None:
         checked = tools["check_query"]("SELECT ?x { ?x a ex:Prodct }")
         assert checked["ok"] is True

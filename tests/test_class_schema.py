@@ -116,6 +116,21 @@ def test_when_many_take_too_long_fewer_are_looked_at(tmp_path: Path) -> None:
             ClassSchemas(hopeless).of("http://e/Many", limit=5)  # pyright: ignore
 
 
+def test_labels_are_told_all_or_none(tmp_path: Path) -> None:
+    turtle = 'ex:a a ex:P ; ex:hasPrice 1 ; ex:size 2 ; ex:bare 3 . ex:size rdfs:label "size" .'
+    trivial = f'{turtle} ex:hasPrice rdfs:label "has price" .'
+    with opened(tmp_path, trivial) as ontology:
+        assert "label" not in make_ontology_tools(ontology)["schema_of"]("ex:P")["columns"]
+    with opened(tmp_path, f'{trivial} ex:a ex:sku 4 . ex:sku rdfs:label "stock".') as ontology:
+        rows = make_ontology_tools(ontology)["schema_of"]("ex:P")["rows"]
+    assert {row["property"]: row["label"] for row in rows} == {
+        "ex:hasPrice": "has price",
+        "ex:size": "size",
+        "ex:bare": None,
+        "ex:sku": "stock",
+    }
+
+
 def test_the_tool_gives_a_table(tmp_path: Path) -> None:
     with opened(tmp_path, LIBRARY) as ontology:
         schema_of = make_ontology_tools(ontology)["schema_of"]
@@ -124,6 +139,7 @@ def test_the_tool_gives_a_table(tmp_path: Path) -> None:
             "property": "ex:by",
             "label": None,
             "used_by": 2,
+            "lacking": 1,
             "values": 3,
             "per_instance": "0-2",
             "kinds": "ex:Person 2, ex:Poet 1, iri 1",
@@ -131,7 +147,7 @@ def test_the_tool_gives_a_table(tmp_path: Path) -> None:
         }
         assert printed(table)[:2] == [
             "class: ex:Book; instances: 3",
-            "property | used_by | values | per_instance | kinds | example",
+            "property | used_by | lacking | values | per_instance | kinds | example",
         ]
         assert schema_of("ex:Book", 2)["truncated"]
         empty = schema_of("ex:pages")

@@ -10,7 +10,7 @@ import pytest
 
 from rlm_runtime.ontology import open_ontology
 from rlm_runtime.tools import make_ontology_tools
-from tests.support.shop import Tools
+from tests.support.shop import Tools, printed
 
 HEAD = """
 @prefix ex: <http://e/> .
@@ -99,3 +99,86 @@ def test_what_is_inherited_is_counted_in_full(tmp_path: Path) -> None:
     assert len(said["inherits"]) == 7
     assert set(said["inherits"].values()) == {"ex:A or ex:B"}
     assert said["truncated"]
+
+
+TAGGED = """
+@prefix sh: <http://www.w3.org/ns/shacl#> .
+ex:x ex:tag ex:A, ex:B, ex:C, ex:D ; ex:one 1 ; ex:shape [ ex:n 1 ], [ ex:n 2 ], [ ex:n 3 ] ;
+  sh:rule [ a sh:TripleRule ; sh:subject sh:this ; sh:predicate ex:p ; sh:object ex:A ],
+    [ a sh:TripleRule ; sh:subject sh:this ; sh:predicate ex:p ; sh:object ex:B ],
+    [ a sh:TripleRule ; sh:subject ex:x ; sh:predicate ex:p ; sh:object ex:C ] .
+"""
+
+
+def test_every_predicate_whose_values_are_cut_says_so_in_its_line(tmp_path: Path) -> None:
+    with tools_for(tmp_path, TAGGED) as tools:
+        cut, whole = tools["describe_entity"]("ex:x", 3), tools["describe_entity"]("ex:x", 50)
+    assert cut["properties"]["ex:tag"] == ["ex:A", "ex:B"]
+    assert cut["properties_counts"] == {"ex:shape": 3, "ex:tag": 4, "sh:rule": 3}
+    assert cut["note"] == "Cut at limit=3: 5 of 11 statements from it are shown."
+    lines = printed(cut)
+    assert "  ex:tag: ex:A, ex:B, … 2 more" in lines
+    assert "  ex:shape (bnode): [ex:n 1], … 2 more" in lines
+    assert whole["truncated"] is False
+    assert "properties_counts" not in whole
+    assert "  ex:tag: ex:A, ex:B, ex:C, ex:D" in printed(whole)
+
+
+def test_names_and_literals_have_places_before_blank_nodes(tmp_path: Path) -> None:
+    with tools_for(tmp_path, TAGGED) as tools:
+        said = tools["describe_entity"]("ex:x", 5)
+    assert said["properties"]["ex:tag"] == ["ex:A", "ex:B", "ex:C", "ex:D"]
+    assert said["properties"]["ex:one"] == [1]
+    assert "ex:tag" not in said["properties_counts"]
+
+
+def test_rules_that_add_the_same_property_print_as_one(tmp_path: Path) -> None:
+    with tools_for(tmp_path, TAGGED) as tools:
+        said = tools["describe_entity"]("ex:x")
+    assert said["properties"]["sh:rule"][1:] == ["adds ex:p ex:A", "adds ex:p ex:B"]
+    (line,) = (line for line in printed(said) if "sh:rule" in line)
+    assert line.endswith("], adds ex:p ex:A, ex:B")
+
+
+def test_a_predicate_for_which_there_is_no_place_is_still_counted(tmp_path: Path) -> None:
+    many = "".join(f"ex:x ex:p{i} 1, 2 .\n" for i in range(4))
+    with tools_for(tmp_path, f"{many} ex:x a ex:A, ex:B .") as tools:
+        said = tools["describe_entity"]("ex:x", 2)
+    assert said["properties"] == {"ex:p0": [1], "ex:p1": [], "ex:p2": [], "ex:p3": []}
+    assert set(said["properties_counts"].values()) == {2}
+    assert said["cut"] == ["types"]
+    assert "  ex:p3: … 2 more" in printed(said)
+    assert "types: ex:A, …" in printed(said)
+
+
+def test_of_very_many_predicates_some_are_listed_and_all_are_counted(tmp_path: Path) -> None:
+    many = "".join(f"ex:x ex:p{i} 1 .\n" for i in range(300))
+    with tools_for(tmp_path, many) as tools:
+        said = tools["describe_entity"]("ex:x", 2)
+    assert len(said["properties"]) == 100
+    assert said["note"].startswith("Cut at limit=2: 2 of 300 statements from it are shown; ")
+    assert said["cut"] == ["properties"]
+
+
+def test_a_hub_is_counted_in_full_and_labels_are_none_of_its_statements(tmp_path: Path) -> None:
+    path = tmp_path / "hub.nt"
+    label = "<http://www.w3.org/2000/01/rdf-schema#label>"
+    path.write_text(
+        "".join(
+            f"<http://e/{i:05}> <http://e/{'ab'[i % 100 == 0]}> <http://e/hub> .\n"
+            f'<http://e/hub> <http://e/c> "{i:05}" .\n'
+            for i in range(6_000)
+        )
+        + f'<http://e/hub> {label} "Hub" .\n<http://e/hub> {label} <http://e/c> .\n'
+    )
+    with open_ontology(path) as ontology:
+        hub = ontology.describe("http://e/hub", limit=10)
+        said = make_ontology_tools(ontology)["describe_entity"]("http://e/hub", 10)
+    assert (hub.incoming_count, hub.outgoing_count) == (6_000, 6_001)
+    assert {iri: len(terms) for iri, terms in hub.incoming.items()} == {
+        "http://e/a": 5,
+        "http://e/b": 5,
+    }
+    assert [label.value for label in hub.labels] == ["Hub"]
+    assert said["properties_counts"] == {"e:c": 6_000}
+    assert said["used_by_counts"] == {"e:a": 5_940, "e:b": 60}

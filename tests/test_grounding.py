@@ -57,6 +57,8 @@ def test_words_with_colons_are_no_iris(prov: Any, text: str) -> None:
         ("ASK { ?s rdfs:label 'prov:Nope' } # prov:Nope", []),
         ('ASK { ?s rdfs:label """a "prov:Nope" b""" }', []),
         ("ASK { ?s ?p ?o FILTER(datatype(?o) = xsd:gYear) }", []),
+        ("ASK { ?s a ?t FILTER(STRSTARTS(STR(?t), STR(foaf:))) }", []),
+        ("PREFIX x: <http://x/> ASK { ?s a ?t FILTER(STRSTARTS(STR(?t), STR(x:))) }", []),
     ],
 )
 def test_terms_of_the_query_are_checked(prov: Any, query: str, missing: list[str]) -> None:

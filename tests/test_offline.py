@@ -12,7 +12,7 @@ from urllib.parse import quote
 import dspy
 import pytest
 import rdflib
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from rlm_runtime.engine.dspy_rlm import run_dspy_rlm
@@ -183,6 +183,7 @@ _WORDS = re.findall(
         st.lists(st.sampled_from([*_WORDS, "\n"]), min_size=1, max_size=12).map(" ".join),
     ).filter(str.strip)
 )
+@example('"0x}"')
 def test_any_text_gets_a_result(tiny: Ontology, text: str) -> None:
     result = run_dspy_rlm(text, tiny, model="offline", max_iterations=4)
     assert result.answer

@@ -348,7 +348,8 @@ class TestDescribe:
         said = prov["describe_entity"]("prov:Collection", limit=1)
         assert said["domain_of"] == {"prov:hadMember": "prov:Entity"}
         assert said["truncated"]
-        assert "there are more" in said["note"]
+        assert "there are more disjoint_with, inherits" in said["note"]
+        assert said["cut"] == ["disjoint_with", "inherits"]
 
     def test_what_defines_every_term_alike_is_left_out(self, prov: Tools, tmp_path: Path) -> None:
         assert "rdfs:isDefinedBy" not in prov["describe_entity"]("prov:Plan")["properties"]

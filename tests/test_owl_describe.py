@@ -17,16 +17,18 @@ from rlm_runtime.ontology.owl_text import NodeTexts
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Expression
 from rlm_runtime.ontology.vocabulary import OWL, RDF
-from rlm_runtime.tools import make_ontology_tools
+from rlm_runtime.tools import make_ontology_tools, show
 from tests.support.shop import Tools, printed
 
-CARS = """
+HEAD = """
 @prefix ex: <http://e/> .
 @prefix owl: <http://www.w3.org/2002/07/owl#> .
 @prefix rdf: <http://www.w3.org/1999/02/22-rdf-syntax-ns#> .
 @prefix rdfs: <http://www.w3.org/2000/01/rdf-schema#> .
 @prefix sh: <http://www.w3.org/ns/shacl#> .
 @prefix xsd: <http://www.w3.org/2001/XMLSchema#> .
+"""
+CARS = f"""{HEAD}
 ex:Thing a owl:Class ; rdfs:subClassOf owl:Thing .
 ex:Vehicle a owl:Class ; rdfs:subClassOf ex:Thing ,
     [ a owl:Restriction ; owl:onProperty ex:part ; owl:someValuesFrom ex:Wheel ] ,
@@ -140,6 +142,32 @@ class TestClasses:
         assert small.truncated
         assert big.truncated
 
+    def test_of_shapes_the_nearest_come_first_and_the_rest_are_counted(
+        self, tmp_path: Path
+    ) -> None:
+        def asks(name: str, most: int) -> str:
+            shapes = ",".join(f"[ sh:path ex:{name}{i} ; sh:minCount 1 ]" for i in range(most))
+            return f"sh:property {shapes}"
+
+        path = tmp_path / "shapes.ttl"
+        path.write_text(
+            f"""{HEAD}
+            ex:Low a owl:Class ; rdfs:subClassOf ex:Mid ; {asks("low", 2)} .
+            ex:Mid a owl:Class ; rdfs:subClassOf ex:Top ; {asks("mid", 3)} ;
+              sh:not [ sh:class ex:Point ; sh:message "no" ] , [ sh:minCount 2 ] .
+            ex:Top a owl:Class ; {asks("top", 4)} ."""
+        )
+        with open_ontology(path) as ontology:
+            said = make_ontology_tools(ontology)["describe_entity"]("ex:Low", 4)
+            axioms = ontology.describe("ex:Low", limit=4).axioms
+        assert axioms.cut == {"shapes": {"http://e/Mid": 1, "http://e/Top": 4}}
+        assert said["shapes"]["ex:Low"] == ["ex:low0 min 1", "ex:low1 min 1"]
+        assert said["shapes_counts"] == {"ex:Mid": 3, "ex:Top": 4}
+        assert (said["cut"], said["not"]) == (["shapes"], {"ex:Mid": ["ex:Point", "min 2"]})
+        assert said["note"] == "Cut at limit=4: there are more shapes."
+        assert "  ex:Mid: ex:mid0 min 1; ex:mid1 min 1; … 1 more" in printed(said)
+        assert "  ex:Top: … 4 more" in printed(said)
+
     def test_shapes_that_only_check_by_a_query_ask_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "checked.ttl"
         path.write_text(
@@ -205,8 +233,45 @@ class TestProperties:
         assert said["characteristics"] == ["transitive"]
         assert said["chains"] == ["ex:part o inverse ex:holds"]
         assert (said["inverse"], said["subproperties"]) == (["ex:partOf"], ["ex:engine"])
-        assert said["in_restrictions_of"] == ["ex:Vehicle"]
+        assert said["in_restrictions_of"] == {"ex:Vehicle": "exactly 4 ex:Wheel, some ex:Wheel"}
         assert tools["describe_entity"]("ex:partOf")["inverse"] == ["ex:part"]
+
+    def test_the_inverse_of_an_equivalent_property_is_told_as_such(self, tmp_path: Path) -> None:
+        path = tmp_path / "same.ttl"
+        path.write_text(f"{HEAD} ex:has owl:equivalentProperty ex:owns ; owl:inverseOf ex:in .")
+        with open_ontology(path) as ontology:
+            describe = make_ontology_tools(ontology)["describe_entity"]
+            owns = describe("ex:owns")
+            assert (owns["kind"], describe("ex:has")["kind"]) == ("property", "property")
+            assert owns["inverse"] == ["ex:in (from ex:has)"]
+            assert describe("ex:has")["inverse"] == ["ex:in"]
+
+    def test_what_each_class_allows_is_told_where_that_is_simple(self, tmp_path: Path) -> None:
+        path = tmp_path / "allowed.ttl"
+        path.write_text(
+            f"""{HEAD}
+            ex:A a owl:Class ; sh:property [ sh:path ex:p ; sh:minCount 1 ; sh:class ex:X ] .
+            ex:B a owl:Class ; sh:property [ sh:path ex:p ;
+              sh:or ( [ sh:class ex:X ] [ sh:class ex:Y ] ) ;
+              sh:or ( [ sh:class ex:Y ] [ sh:class ex:Z ] ) ] .
+            ex:C rdfs:subClassOf [ owl:onProperty ex:p ; owl:someValuesFrom [ owl:unionOf () ] ] .
+            ex:D sh:property [ sh:path ex:p ; sh:pattern "a" ] .
+            ex:p a owl:ObjectProperty ."""
+        )
+        with open_ontology(path) as ontology:
+            said = make_ontology_tools(ontology)["describe_entity"]("ex:p")
+        assert said["in_restrictions_of"] == {
+            "ex:A": "min 1 ex:X",
+            "ex:B": "(ex:X or ex:Y) (ex:Y or ex:Z)",
+            "ex:C": "some …",
+            "ex:D": "…",
+        }
+        assert "in_restrictions_of: ex:A -> min 1 ex:X; ex:B -> (ex:X or ex:Y)" in show(said)
+
+    def test_what_is_not_stated_is_said(self, tools: Tools) -> None:
+        assert tools["describe_entity"]("ex:color")["none_stated"] == ["domain", "range"]
+        assert "none_stated" not in tools["describe_entity"]("ex:engine")
+        assert "none_stated: superclasses" in printed(tools["describe_entity"]("ex:Wheel"))
 
 
 class Slow:

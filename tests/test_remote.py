@@ -282,9 +282,11 @@ def test_search_keeps_to_kind_and_limit_and_tells_of_its_bounds(prov: Ontology) 
 def test_a_model_reads_of_the_bounds_of_a_search(prov: Ontology) -> None:
     from rlm_runtime.tools import make_ontology_tools
 
-    table = make_ontology_tools(prov)["search_entity"]("activity")
-    assert table["rows"][0]["iri"] == "prov:Activity"
-    assert "labels looked through" in table["note"]
+    search = make_ontology_tools(prov)["search_entity"]
+    assert "labels looked through" in search("activity influ")["note"]
+    exact = search("activity")
+    assert exact["rows"][0]["iri"] == "prov:Activity"
+    assert "note" not in exact
 
 
 def test_text_with_quotes_and_patterns_is_only_text(prov: Ontology) -> None:

@@ -116,8 +116,14 @@ def test_a_filter_that_finds_nothing_tells_what_there_is(tools: Tools) -> None:
 def test_values_are_counted(tools: Tools) -> None:
     tools["sparql_select"](ALL, 10)
     counted = tools["result_count_by"]("r1", "kind", 2)
-    assert counted["rows"] == [{"value": None, "count": 150}, {"value": "ex:Kind0", "count": 50}]
+    assert counted["rows"] == [{"kind": None, "count": 150}, {"kind": "ex:Kind0", "count": 50}]
+    assert counted["columns"] == ["kind", "count"]
     assert (counted["total"], counted["truncated"]) == (4, True)
+
+
+def test_a_column_named_count_is_not_taken_for_the_count(tools: Tools) -> None:
+    tools["sparql_select"]("SELECT (?n AS ?count) { ?s ex:n ?n } ORDER BY ?n", 1)
+    assert tools["result_count_by"]("r1", "count", 1)["rows"] == [{"value": 0, "count": 1}]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +195,7 @@ def test_cells_call_them_by_position_and_by_name(tools: Tools) -> None:
             'print(f["total"], result_page(f["handle"], 49)["count"])\n'
             'print(result_count_by(h, column="kind", limit=1)["rows"])'
         )
-    assert str(printed).strip() == "50 1\n[{'value': None, 'count': 150}]"
+    assert str(printed).strip() == "50 1\n[{'kind': None, 'count': 150}]"
 
 
 @settings(deadline=None, max_examples=60)

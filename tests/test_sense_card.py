@@ -331,7 +331,20 @@ def test_a_value_that_is_always_the_same_is_told_from_an_example(tmp_path: Path)
 
 def test_names_that_instances_share_are_told(tmp_path: Path) -> None:
     people = "\n".join(f'ex:e{i} a ex:P ; rdfs:label "Ana {i % 18}" .' for i in range(20))
-    assert "(only 18 different)" in line_of(card_of(tmp_path, people), "ex:P (20)")
+    line = line_of(card_of(tmp_path, people), "ex:P (20)")
+    # An example would be taken for a name that is shared, and one of those is not.
+    assert line == "ex:P (20): rdfs:label string (only 18 different)"
+
+
+def test_deprecated_terms_are_told_and_the_plumbing_of_shapes_is_not(tmp_path: Path) -> None:
+    classes = "".join(
+        f"ex:C{i} a owl:Class ; owl:deprecated true ; ex:since '1' . ex:o sh:declare ex:d{i} .\n"
+        for i in range(4)
+    )
+    card = card_of(tmp_path, f"@prefix sh: <http://www.w3.org/ns/shacl#> .\n{classes}")
+    line = line_of(card, "Used on classes and properties")
+    assert line.startswith("Used on classes and properties: owl:deprecated (4); ")
+    assert "sh:" not in line
 
 
 def test_what_there_is_none_of_is_not_told(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ __all__ = ["ground"]
 _ROWS = 1_000
 _IRI = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"{}|^`\\\s]+)>|\b(https?://[^\s<>\"'{}|^`\\]+)")
 _NAME = re.compile(rf"(?<![{NAME_CHARS}:/.<])((?:{PREFIX_NAME})?):{LOCAL_NAME}")
+_DECLARED = re.compile(r"\bPREFIX\s+[^\s<>]*\s*<([^<>\s]*)>", re.I)
 # Bounds on what a model may make us look at; evidence is asked to hold 20 names.
 _MAX_TEXT = 100_000
 _MAX_IRIS = 500
@@ -56,9 +57,12 @@ def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Groundin
     asked = [iri for iri in asked if not iri.startswith(_BUILT_IN)]
     wanted = list(dict.fromkeys([*named, *asked]))
     present = _present(ontology, wanted)
+    # As in STR(ex:): what names begin with is no name.
+    spaces = {*ontology.prefixes.values(), *_DECLARED.findall(sparql)} - present
+    named = [iri for iri in named if iri not in spaces]
     return Grounding(
         evidence_iris=tuple(named),
-        missing_iris=tuple(iri for iri in wanted if iri not in present),
+        missing_iris=tuple(iri for iri in wanted if iri not in present | spaces),
         sparql_ok=None if not sparql.strip() else error is None,
         sparql_rows=rows,
         sparql_error=error,

@@ -44,16 +44,17 @@ general knowledge.
 entities by label with the prefixed name in parentheses, like Activity (prov:Activity); keeps \
 numbers exact; names all that tie.
 - `sparql`: one read-only query whose rows are the answer: a column for the entity, one for its \
-label, one for each value asked for, nothing else. For "how many" the count alone (with "per x": x \
-and the count); for yes/no an ASK (one row, column ask); for "how do I" the terms to use. Use the \
-IRIs you found rather than label filters; VALUES over known terms is fine. LIMIT only for a top n \
-or a "most", wide enough for ties. If the answer is "none", the query that gives no rows; "" if \
-what was asked about is not in the data.
+label, one for each value asked for (for "in the x with most" x too: several may tie), nothing \
+else. For "how many" the count alone (with "per x": x and the count); for yes/no an ASK (one row, \
+column ask); for "how do I" the terms to use. Use the IRIs you found rather than label filters; \
+VALUES over known terms is fine. LIMIT only for a top n or a "most", wide enough for ties. If the \
+answer is "none", the query that gives no rows; "" if what was asked about is not in the data.
 - `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
 20), all from the data.
-- If a name fits several entities, say so, answer for each, and give them a column. If a name is \
-misspelt, use the nearest and say which. If the data has no answer, say plainly that it was not \
-found, and what was looked for."""
+- If a name fits several entities, say so, answer for each, and give them a column. If a verb fits \
+two properties, or a hierarchy could be rolled up, take the direct reading and name the other in \
+one sentence. If a name is misspelt, use the nearest and say which. If the data has no answer, say \
+plainly that it was not found, and what was looked for."""
 
 
 def task_instructions() -> str:

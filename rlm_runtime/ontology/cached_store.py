@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["distrust", "load_cached"]
 
 # A new one has all stores built anew; so has a new version of the engine.
-_VERSION = 1
+_VERSION = 2
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _STORE = "store"
 _LABELS = "labels.sqlite"

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from functools import cache
 
 from rlm_runtime.ontology.card_facts import CardFacts, Usage
+from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.vocabulary import NAME_PREDICATES
 
-__all__ = ["CardNames", "Detail", "InstanceLines", "less_and_less", "namespace_of"]
+__all__ = ["CardNames", "Detail", "InstanceLines", "less_and_less"]
 
 _LOCAL = re.compile(r"[\w-]+")
 _ORDERED = frozenset({"integer", "decimal", "double", "float", "date", "dateTime", "gYear", "time"})
@@ -167,16 +168,6 @@ class CardNames:
         return [f"{what}: {self.listed(names, most, how)}"] if names and most else []
 
 
-def namespace_of(iri: str) -> str:
-    """Give an IRI without what follows its last ``/`` or ``#``.
-
-    Example:
-        >>> namespace_of("http://www.w3.org/ns/prov#Activity")
-        'http://www.w3.org/ns/prov#'
-    """
-    return iri[: max(iri.rfind("/"), iri.rfind("#")) + 1]
-
-
 class InstanceLines:
     """The lines of the instances, at any level of detail."""
 
@@ -280,7 +271,10 @@ class InstanceLines:
         if listed and len(listed) <= detail.listed:
             always = "always " if len(listed) == 1 < usage.statements else ""
             return f"{kind}{always}{self._listed(usage)}{told}"
-        return f"{kind}{self._text(low, example)}{told}" if example else usage.kind + told
+        # An example beside that would look like a name that is shared, which it need not be.
+        if shared or not example:
+            return usage.kind + told
+        return f"{kind}{self._text(low, example)}"
 
     def _listed(self, usage: Usage) -> str:
         """Write all values; names of instances with their IRIs, or with the rule these follow."""

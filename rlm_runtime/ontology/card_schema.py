@@ -9,9 +9,10 @@ from functools import cached_property
 from typing import NamedTuple
 
 from rlm_runtime.ontology.card_facts import CardFacts, PropertyFacts
-from rlm_runtime.ontology.card_lines import CardNames, Detail, namespace_of
+from rlm_runtime.ontology.card_lines import CardNames, Detail
+from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.text import local_name
-from rlm_runtime.ontology.vocabulary import META, XSD
+from rlm_runtime.ontology.vocabulary import META, OWL, SHACL, XSD
 
 __all__ = ["SchemaLines"]
 
@@ -192,8 +193,9 @@ class SchemaLines:
             prop = facts.properties[iri]
             if prop.domains or prop.ranges or not facts.predicates.get(iri):
                 by_domain.setdefault(tuple(prop.domains), []).append(prop)
-            elif facts.predicates[iri] > 2:
+            elif facts.predicates[iri] > 2 and not iri.startswith(SHACL):
                 annotations.append(iri)
+        annotations[:0] = [iri for iri in (OWL + "deprecated",) if iri in facts.predicates]
         groups = [_Group(domain, self._ranges(found)) for domain, found in by_domain.items()]
         groups.sort(key=lambda group: (not group.domain, -group.size, group.domain))
         return groups, annotations

@@ -59,6 +59,7 @@ _LINKS = {
     RDFS + "subClassOf": (_CLASS, _CLASS),
     RDFS + "subPropertyOf": (_PROPERTY, _PROPERTY),
     OWL + "inverseOf": (_PROPERTY, _PROPERTY),
+    OWL + "equivalentProperty": (_PROPERTY, _PROPERTY),
     **dict.fromkeys((*DOMAINS, *RANGES), (_PROPERTY, _CLASS)),
 }
 # Kinds of facts of an IRI, each with two numbers and a text: what statements say of it and how many

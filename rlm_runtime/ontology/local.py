@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from itertools import chain, islice
 from typing import Literal
 
-from pyoxigraph import Store
+from pyoxigraph import NamedNode, Store
 
 from rlm_runtime.ontology.cached_store import distrust
 from rlm_runtime.ontology.describing import describe_entity, node, occurs
 from rlm_runtime.ontology.loading import Loaded
+from rlm_runtime.ontology.prefix_names import prefixes_for
+from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.protocol import Description, EntityKind, Match
 from rlm_runtime.ontology.query_run import run_query
 from rlm_runtime.ontology.search import LabelIndex
@@ -19,8 +22,12 @@ from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
 
 __all__ = ["LocalOntology"]
 
-# Enough to meet the namespaces that matter, in a fraction of a millisecond.
-_SAMPLE = 500
+# Enough to meet the namespaces that matter, in a millisecond or two: at first all statements, of
+# more some.
+_FIRST = 500
+_SPREAD = 9_000
+_EVERY = 20
+_OLD, _NEW = "http://schema.org/", "https://schema.org/"
 
 
 class LocalOntology:
@@ -36,8 +43,12 @@ class LocalOntology:
 
     def __init__(self, loaded: Loaded, usual: dict[str, str]) -> None:
         self.prefixes = loaded.prefixes
-        if "schema" not in self.prefixes and _uses_old_schema_org(loaded.store):
-            self.prefixes = {**self.prefixes, "schema": "http://schema.org/"}
+        sample = _sample(loaded)
+        namespaces = {namespace_of(iri) for iri in sample}
+        if "schema" not in self.prefixes and _OLD in namespaces and _NEW not in namespaces:
+            self.prefixes = {**self.prefixes, "schema": _OLD}
+        made = prefixes_for(sample, {**usual, **self.prefixes})
+        self.prefixes = {**self.prefixes, **made}
         self._known = {**usual, **self.prefixes}
         self._loaded = loaded
         self._store = loaded.store
@@ -98,13 +109,16 @@ def _is_text(iri: str) -> bool:
     return True
 
 
-def _uses_old_schema_org(store: Store) -> bool:
-    """Say whether the first statements name schema.org with http, and none of them with https."""
-    whole = whole_graph(store)
-
-    def names(namespace: str) -> bool:
-        tests = " || ".join(f'STRSTARTS(STR({part}), "{namespace}")' for part in ("?s", "?p", "?o"))
-        sample = f"{{ SELECT * WHERE {{ ?s ?p ?o }} LIMIT {_SAMPLE} }}"
-        return bool(store.query(f"ASK {{ {sample} FILTER({tests}) }}", default_graph=whole))
-
-    return names("http://schema.org/") and not names("https://schema.org/")
+def _sample(loaded: Loaded) -> list[str]:
+    """Give the IRIs of some statements, each as often as it occurs in them."""
+    quads = loaded.store.quads_for_pattern(None, None, None, whole_graph(loaded.store))
+    some = [islice(quads, _FIRST)]
+    # A store on disk has its statements in no order of theirs; files go from topic to topic.
+    if loaded.folder is None:
+        some.append(islice(quads, 0, _SPREAD, _EVERY))
+    return [
+        term.value
+        for quad in chain(*some)
+        for term in (quad.subject, quad.predicate, quad.object)
+        if isinstance(term, NamedNode)
+    ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -133,6 +134,7 @@ class _About:
         self._texts = NodeTexts(self._statements, asked.compact)
         self._above: list[Term] = []
         self._related: dict[str, list[tuple[Term, Term]]] = {}
+        self._cut: dict[str, Mapping[str, int]] = {}
 
     def read(self) -> None:
         """Ask for the ancestors, for the statements of all of them, and for what names them."""
@@ -173,12 +175,12 @@ class _About:
         if self._words is None:
             return Axioms(truncated=self._asked.truncated)
         shared = Axioms(
-            subs=self._named("below"),
+            subs=self._bounded("subs", self._named("below")),
             equivalents=self._equivalents(self._words),
             disjoint=self._disjoint(self._words),
         )
         read = self._of_class(shared) if self._said.kind == "class" else self._of_property(shared)
-        return replace(read, truncated=self._asked.truncated)
+        return replace(read, cut=self._cut, truncated=self._asked.truncated or bool(self._cut))
 
     def blank_values(self) -> dict[str, tuple[str, ...]]:
         found: dict[str, tuple[str, ...]] = {}
@@ -225,10 +227,11 @@ class _About:
                 f"{blank} ?b {inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
             ]
         if self._said.kind == "class":
-            shapes = f"(^<{SHACL}targetClass>)?/<{SHACL}property>+"
+            shapes = f"(^<{SHACL}targetClass>)?/(<{SHACL}property>+|<{SHACL}not>)"
+            asking = f"<{SHACL}property> <{SHACL}not>"
             parts += [
                 f"{all_} ?s <{SHACL}targetClass> ?x . ?s ?p ?o",
-                f"{all_} VALUES ?p {{ <{SHACL}property> }} ?x ?p ?o BIND(?x AS ?s)",
+                f"{all_} VALUES ?p {{ {asking} }} ?x ?p ?o BIND(?x AS ?s)",
                 f"{all_} ?x {shapes} ?s . ?s ?p ?o",
                 f"{all_} ?x {shapes}/{inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
             ]
@@ -237,6 +240,7 @@ class _About:
     def _related_query(self, words: _Words) -> str:
         """Write a query for what names the entity or, to be disjoint, an ancestor."""
         this = values_clause([self._this.value])
+        same, inverse = f"<{words.same}>|^<{words.same}>", f"<{OWL}inverseOf>|^<{OWL}inverseOf>"
         all_ = values_clause([term.value for term in (self._this, *self._above)])
         of_list = f"?cell <{RDF}first> ?x . ?head <{RDF}rest>* ?cell ."
         other = f"?head <{RDF}rest>*/<{RDF}first> ?other FILTER(isIRI(?other) && ?other != ?x)"
@@ -249,6 +253,8 @@ class _About:
             f"<{_TYPE}> <{words.all_apart}> . {other}",
             "parts": f"{all_} {of_list} ?any <{OWL}disjointUnionOf> ?head . {other}",
             "inverse": f"{this} ?other <{OWL}inverseOf> ?x FILTER(isIRI(?other))",
+            "inverse of same": f"<{self._this.value}> {same} ?x . ?x {inverse} ?other "
+            "FILTER(isIRI(?x) && isIRI(?other))",
         }
         union = " UNION ".join(
             f'{{ {part} BIND("{role}" AS ?role) }}' for role, part in parts.items()
@@ -266,28 +272,37 @@ class _About:
         ]
         return replace(
             shared,
-            supers=self._bounded([*own, *handed_down]),
-            keys=self._each(OWL + "hasKey", lambda head: self._texts.joined(head, ", ")),
-            shapes=self._shapes(),
+            supers=self._bounded("supers", [*own, *handed_down]),
+            keys=self._each("keys", OWL + "hasKey", lambda head: self._texts.joined(head, ", ")),
+            shapes=self._bounded("shapes", self._asked_by_shapes()),
+            excludes=self._bounded("excludes", self._excluded_by_shapes()),
         )
 
     def _of_property(self, shared: Axioms) -> Axioms:
-        def ends(predicate: str) -> tuple[Expression, ...]:
+        def ends(field: str, predicate: str) -> tuple[Expression, ...]:
             lines = [self._stated(p, predicate) for p in (self._this, *self._above)]
-            return self._bounded(e for found in lines for e in found)
+            return self._bounded(field, (e for found in lines for e in found))
 
+        of_same = [
+            expression
+            for same, other in self._related.get("inverse of same", ())
+            for expression in self._expressions([other], same)
+        ]
         types = {term.value for term in self._values(self._this, _TYPE)}
         return replace(
             shared,
-            supers=self._bounded(self._stated(self._this, RDFS + "subPropertyOf")),
-            domains=ends(RDFS + "domain"),
-            ranges=ends(RDFS + "range"),
+            supers=self._bounded("supers", self._stated(self._this, RDFS + "subPropertyOf")),
+            domains=ends("domains", RDFS + "domain"),
+            ranges=ends("ranges", RDFS + "range"),
             inverses=self._bounded(
-                [*self._stated(self._this, OWL + "inverseOf"), *self._named("inverse")]
+                "inverses",
+                [*self._stated(self._this, OWL + "inverseOf"), *self._named("inverse"), *of_same],
             ),
             characteristics=tuple(word for iri, word in _CHARACTERISTICS.items() if iri in types),
             chains=self._each(
-                OWL + "propertyChainAxiom", lambda head: self._texts.joined(head, " o ")
+                "chains",
+                OWL + "propertyChainAxiom",
+                lambda head: self._texts.joined(head, " o "),
             ),
         )
 
@@ -304,7 +319,7 @@ class _About:
                 found.append(Expression(self._texts.text(node)))
             for head in self._values(self._this, OWL + "disjointUnionOf"):
                 found.append(Expression(self._texts.joined(head, " or ")))
-        return self._bounded(found)
+        return self._bounded("equivalents", found)
 
     def _disjoint(self, words: _Words) -> tuple[Expression, ...]:
         found = []
@@ -319,22 +334,29 @@ class _About:
             if self._said.kind == "class":
                 apart += self._values(entity, OWL + "complementOf")
             found += self._expressions(apart, entity)
-        return self._bounded(found)
+        return self._bounded("disjoint", found)
 
-    def _shapes(self) -> tuple[Expression, ...]:
-        """Write what shapes ask, those of the nearest class first."""
-        found = []
+    def _shapes(self) -> Iterator[tuple[Term, Term]]:
+        """Give the classes from here up, each with itself and the shapes that are for it."""
         for target in (self._this, *self._above):
-            for shape, said in self._statements.items():
-                if shape != target and target not in said.get(SHACL + "targetClass", ()):
-                    continue
-                asked = [self._texts.shape(term) for term in said.get(SHACL + "property", ())]
-                if not asked and shape != target:
-                    asked = [self._texts.shape(shape)]
-                named = shape if shape.kind == "iri" else target
-                source = "" if named == self._this else named.value
-                found += [Expression(text, source=source) for text in sorted(filter(None, asked))]
-        return self._bounded(found)
+            yield target, target
+            for shape, said in list(self._statements.items()):
+                if shape != target and target in said.get(SHACL + "targetClass", ()):
+                    yield target, shape
+
+    def _asked_by_shapes(self) -> Iterator[Expression]:
+        for target, shape in self._shapes():
+            asked = [self._texts.shape(term) for term in self._values(shape, SHACL + "property")]
+            if not asked and shape != target:
+                asked = [self._texts.shape(shape)]
+            named = shape if shape.kind == "iri" else target
+            source = "" if named == self._this else named.value
+            yield from (Expression(text, source=source) for text in sorted(filter(None, asked)))
+
+    def _excluded_by_shapes(self) -> Iterator[Expression]:
+        for target, shape in self._shapes():
+            others = map(self._texts.excluded, self._values(shape, SHACL + "not"))
+            yield from self._expressions(others, shape if shape.kind == "iri" else target)
 
     def _values(self, subject: Term, predicate: str) -> Sequence[Term]:
         return self._statements.get(subject, {}).get(predicate, ())
@@ -342,9 +364,9 @@ class _About:
     def _stated(self, subject: Term, predicate: str) -> list[Expression]:
         return self._expressions(self._values(subject, predicate), subject)
 
-    def _named(self, role: str) -> tuple[Expression, ...]:
+    def _named(self, role: str) -> list[Expression]:
         others = [other for of, other in self._related.get(role, ()) if of == self._this]
-        return self._bounded(self._expressions(others, self._this))
+        return self._expressions(others, self._this)
 
     def _expressions(self, terms: Iterable[Term], said_by: Term) -> list[Expression]:
         """Write terms, names before constructs, in alphabetical order, each once."""
@@ -356,15 +378,16 @@ class _About:
         }
         return sorted(written, key=lambda expression: (not expression.iri, expression.text))
 
-    def _bounded(self, found: Iterable[Expression]) -> tuple[Expression, ...]:
-        """Take the first of each text, as many as the limit allows."""
+    def _bounded(self, field: str, found: Iterable[Expression]) -> tuple[Expression, ...]:
+        """Take the first of each text, as many as the limit allows, and note what is cut."""
         once: dict[str, Expression] = {}
         for expression in found:
             once.setdefault(expression.text, expression)
-        self._asked.truncated |= len(once) > self._limit
-        return tuple(once.values())[: self._limit]
+        each = tuple(once.values())
+        if len(each) > self._limit:
+            self._cut[field] = Counter(expression.source for expression in each[self._limit :])
+        return each[: self._limit]
 
-    def _each(self, predicate: str, write: Callable[[Term], str]) -> tuple[str, ...]:
+    def _each(self, field: str, predicate: str, write: Callable[[Term], str]) -> tuple[str, ...]:
         texts = sorted({write(head) for head in self._values(self._this, predicate)})
-        self._asked.truncated |= len(texts) > self._limit
-        return tuple(texts[: self._limit])
+        return tuple(each.text for each in self._bounded(field, map(Expression, texts)))

@@ -47,6 +47,9 @@ _SHAPE_WORDS = {
     },
 }
 _ALTERNATIVES = ("or", "and", "xone")
+_ASKS_NOTHING = frozenset(
+    {_TYPE, *(SHACL + name for name in ("message", "severity", "name", "description"))}
+)
 _PATHS = {
     "inversePath": "^{}",
     "zeroOrMorePath": "{}*",
@@ -105,6 +108,13 @@ class NodeTexts:
         node = self._statements.get(shape, {})
         return self._bounded(lambda: self._shape(node, (shape,)))
 
+    def excluded(self, shape: Term) -> Term:
+        """Give the class, when a shape asks for nothing but to be of that one; else the shape."""
+        node = {p: v for p, v in self._statements.get(shape, {}).items() if p not in _ASKS_NOTHING}
+        classes = node.get(SHACL + "class", ())
+        alone = len(node) == len(classes) == 1 and classes[0].kind == "iri"
+        return classes[0] if alone else shape
+
     def _bounded(self, write: Callable[[], str]) -> str:
         self._left = _MAX_NODES
         text = write()
@@ -123,7 +133,7 @@ class NodeTexts:
         owl = self._restriction(node, above) or self._combination(node, above)
         if owl is not None:
             return owl
-        return self._shape(node, above) or self._other(node, above)
+        return self._rule(node, above) or self._shape(node, above) or self._other(node, above)
 
     def _nested(self, term: Term, above: tuple[Term, ...]) -> str:
         """Write a term within an expression, in parentheses when it has several words."""
@@ -180,6 +190,17 @@ class NodeTexts:
         if OWL + "inverseOf" in node and len(node) <= 2:
             return f"inverse {self._nested(node[OWL + 'inverseOf'][0], above)}"
         return None
+
+    def _rule(self, node: Mapping[str, Sequence[Term]], above: tuple[Term, ...]) -> str:
+        """Write a rule that adds a statement to what it is about; "" when the node is none."""
+        subject, predicate, value = (
+            node.get(SHACL + name, ()) for name in ("subject", "predicate", "object")
+        )
+        about_this = [term.value for term in subject] == [SHACL + "this"]
+        named = [term.kind for term in predicate] == ["iri"]
+        if not (about_this and named and value) or SHACL + "condition" in node:
+            return ""
+        return f"adds {self._write(predicate[0], above)} {self._nested(value[0], above)}"
 
     def _shape(self, node: Mapping[str, Sequence[Term]], above: tuple[Term, ...]) -> str:
         """Write a shape; "" when the node has nothing of one."""

@@ -7,7 +7,14 @@ from collections.abc import Iterator, Mapping
 
 from rlm_runtime.errors import QueryError
 
-__all__ = ["USUAL_PREFIXES", "PrefixMap", "unknown_prefix"]
+__all__ = [
+    "USUAL_PREFIXES",
+    "PrefixMap",
+    "is_plain_local",
+    "is_scheme",
+    "namespace_of",
+    "unknown_prefix",
+]
 
 USUAL_PREFIXES: Mapping[str, str] = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
@@ -116,13 +123,13 @@ class PrefixMap(Mapping[str, str]):
 
     def _compact(self, iri: str) -> str:
         for namespace, prefix in self._odd:
-            if iri.startswith(namespace) and _IS_PLAIN_LOCAL.fullmatch(iri, len(namespace)):
+            if iri.startswith(namespace) and is_plain_local(iri, namespace):
                 return f"{prefix}:{iri[len(namespace) :]}"
         # No legal local name holds either, so that no shorter namespace can do.
-        cut = max(iri.rfind("/"), iri.rfind("#")) + 1
-        prefix = self._prefixes.get(iri[:cut])
-        if prefix is not None and _IS_PLAIN_LOCAL.fullmatch(iri, cut):
-            return f"{prefix}:{iri[cut:]}"
+        namespace = namespace_of(iri)
+        prefix = self._prefixes.get(namespace)
+        if prefix is not None and is_plain_local(iri, namespace):
+            return f"{prefix}:{iri[len(namespace) :]}"
         return f"<{iri}>"
 
     def expand(self, name: str) -> str:
@@ -153,9 +160,39 @@ class PrefixMap(Mapping[str, str]):
             if _IS_NAME.fullmatch(name):
                 local = _UNESCAPE.sub(r"\1", local)
             return self._namespaces[prefix] + local
-        if _IS_SCHEME.match(prefix) and local:
+        if is_scheme(prefix) and local:
             return name
         raise unknown_prefix(prefix, self._namespaces)
+
+
+def namespace_of(iri: str) -> str:
+    """Give an IRI without what follows its last ``/`` or ``#``.
+
+    Example:
+        >>> namespace_of("http://www.w3.org/ns/prov#Activity")
+        'http://www.w3.org/ns/prov#'
+    """
+    return iri[: max(iri.rfind("/"), iri.rfind("#")) + 1]
+
+
+def is_plain_local(iri: str, namespace: str) -> bool:
+    """Say whether what follows its namespace can follow a prefix, as it is.
+
+    Example:
+        >>> is_plain_local("http://e/a-b", "http://e/"), is_plain_local("http://e/a(b)", "http://e/")
+        (True, False)
+    """
+    return _IS_PLAIN_LOCAL.fullmatch(iri, len(namespace)) is not None
+
+
+def is_scheme(prefix: str) -> bool:
+    """Say whether IRIs often begin with this, so that it is no prefix unless one is declared.
+
+    Example:
+        >>> is_scheme("urn"), is_scheme("prov")
+        (True, False)
+    """
+    return _IS_SCHEME.match(prefix) is not None
 
 
 def unknown_prefix(prefix: str, known: Mapping[str, str]) -> QueryError:

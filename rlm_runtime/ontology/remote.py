@@ -27,7 +27,7 @@ from rlm_runtime.ontology.remote_errors import (
 )
 from rlm_runtime.ontology.remote_fulltext import check_search_query
 from rlm_runtime.ontology.remote_http import Answer, HttpClient
-from rlm_runtime.ontology.remote_known import Known, declared_prefixes, known_of
+from rlm_runtime.ontology.remote_known import Known, known_of, learn_prefixes
 from rlm_runtime.ontology.remote_login import PRIVATE_VARIABLE, find_login
 from rlm_runtime.ontology.remote_request import LEGAL_IRI, Dataset, bounded_text, make_request
 from rlm_runtime.ontology.remote_results import read_rows
@@ -127,7 +127,7 @@ class RemoteOntology:
 
     @property
     def prefixes(self) -> Mapping[str, str]:
-        """Prefix to namespace IRI: those given, those the data declare, the usual ones."""
+        """Prefix to namespace IRI: those given, those of the data, the usual ones."""
         return self._prefixes
 
     @property
@@ -236,8 +236,15 @@ class RemoteOntology:
 
         Raises:
             QueryError: The prefix is not known; the message lists those that are.
+            OntologyError: It might be one of the data, but the endpoint failed.
         """
-        return self._prefixes.expand(name)
+        try:
+            return self._prefixes.expand(name)
+        except QueryError:
+            with self._within(_DESCRIBE_SECONDS) as deadline:
+                if not self._learn(deadline):
+                    raise
+            return self._prefixes.expand(name)
 
     def compact(self, iri: str) -> str:
         """Give the prefixed name of an IRI that is legal in SPARQL, else ``<iri>``."""
@@ -360,12 +367,12 @@ class RemoteOntology:
             raise OntologyError(str(error)) from error
 
     def _learn(self, deadline: Deadline) -> bool:
-        """Take in the prefixes that the data declare, once; say whether there are new ones."""
+        """Take in the prefixes of the data, once; say whether there are new ones."""
         if self._learned:
             return False
         if not self._known.asked_for_prefixes:
             probe = deadline.part(min(_PROBE_SECONDS, deadline.left() / 3))
-            self._known.prefixes = declared_prefixes(self, probe)
+            self._known.prefixes = learn_prefixes(self, self._given, probe)
             self._known.asked_for_prefixes = True
         self._learned = True
         self._prefixes = PrefixMap({**self._known.prefixes, **self._given})

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology.prefix_names import prefixes_for
+from rlm_runtime.ontology.prefixes import PrefixMap, namespace_of
 from rlm_runtime.ontology.remote_errors import Deadline, EndpointFailed
 
 if TYPE_CHECKING:
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from rlm_runtime.ontology.remote_fulltext import FullText
     from rlm_runtime.ontology.sense_card import SenseCard
 
-__all__ = ["Known", "declared_prefixes", "known_of"]
+__all__ = ["Known", "known_of", "learn_prefixes"]
 
 _SECONDS = 600.0
 _MOST = 64
@@ -25,13 +27,11 @@ _SAMPLE = 500
 _SH = "http://www.w3.org/ns/shacl#"
 _VANN = "http://purl.org/vocab/vann/"
 _OLD, _NEW = "http://schema.org/", "https://schema.org/"
-# schema.org is written with http in as many data as with https, and nobody declares which.
-_QUERY = f"""SELECT DISTINCT ?prefix ?namespace WHERE {{
+_QUERY = f"""SELECT DISTINCT ?prefix ?namespace ?s ?p ?o WHERE {{
 {{ ?d <{_SH}prefix> ?prefix ; <{_SH}namespace> ?namespace }}
 UNION {{ ?d <{_VANN}preferredNamespacePrefix> ?prefix ; <{_VANN}preferredNamespaceUri> ?namespace }}
-UNION {{ {{ SELECT ?p ?o WHERE {{ ?s ?p ?o }} LIMIT {_SAMPLE} }}
-VALUES ?namespace {{ "{_OLD}" "{_NEW}" }} BIND("schema" AS ?prefix)
-FILTER(STRSTARTS(STR(?p), ?namespace) || STRSTARTS(STR(?o), ?namespace)) }}
+UNION {{ SELECT ?s ?p ?o WHERE {{ ?s ?p ?o }} LIMIT {_SAMPLE} }}
+UNION {{ SELECT ?s ?o WHERE {{ ?s a ?o }} LIMIT {_SAMPLE} }}
 }}"""
 
 _known: dict[Hashable, Known] = {}
@@ -44,7 +44,7 @@ class Known:
 
     Attributes:
         until: When it is too old, on the monotonic clock.
-        prefixes: Those that the data declare.
+        prefixes: Those that the data declare, and those made for what has none.
         asked_for_prefixes: Whether they were asked for.
         always_post: Whether it takes no GET, or no long ones.
         label_predicates: Label predicates that are in use, the best first; None when not asked.
@@ -77,24 +77,35 @@ def known_of(key: Hashable) -> Known:
         return found
 
 
-def declared_prefixes(remote: RemoteOntology, deadline: Deadline) -> dict[str, str]:
-    """Give the prefixes that the data declare by SHACL or VANN, none when that takes too long.
+def learn_prefixes(
+    remote: RemoteOntology, given: Mapping[str, str], deadline: Deadline
+) -> dict[str, str]:
+    """Give the prefixes that the data declare by SHACL or VANN, and some for what has none.
+
+    They are none when that takes too long.
+
+    Args:
+        remote: The endpoint.
+        given: Prefixes that win over them.
+        deadline: Of the question.
 
     Raises:
         EndpointFailed: The endpoint failed.
     """
     try:
-        rows = remote.ask_text(_QUERY, _MOST_PREFIXES, deadline)
+        rows = remote.ask_text(_QUERY, _MOST_PREFIXES + 2 * _SAMPLE, deadline)
     except EndpointFailed:
         raise
     except (QueryError, TimeoutError):
         return {}
     found: dict[str, str] = {}
-    for prefix, namespace in rows.terms:
-        # In data that use both, the usual one stays.
-        if prefix and namespace and namespace.value != _NEW:
+    sample: list[str] = []
+    for prefix, namespace, *statement in rows.terms:
+        if prefix and namespace:
             found.setdefault(prefix.value, namespace.value)
-    both = {row[1].value for row in rows.terms if row[1]} >= {_OLD, _NEW}
-    if both and found.get("schema") == _OLD:
-        del found["schema"]
-    return found
+        sample += [term.value for term in statement if term and term.kind == "iri"]
+    # schema.org is written with http in as many data as with https, and nobody declares which.
+    used = {namespace_of(iri) for iri in sample}
+    if _OLD in used and _NEW not in used:
+        found.setdefault("schema", _OLD)
+    return {**found, **prefixes_for(sample, PrefixMap({**found, **given}))}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 if TYPE_CHECKING:
@@ -59,14 +60,20 @@ class Axioms:
         domains: A property's domains, its superproperties' with ``source``. Each one holds:
             several are an intersection; a union reads ``ex:A or ex:B``.
         ranges: Its ranges, likewise.
-        inverses: Properties it is the inverse of, by either side's statement.
+        inverses: Properties it is the inverse of, by either side's statement; those of equivalent
+            properties with these as ``source``.
         characteristics: ``functional``, ``inverse functional``, ``transitive``, ``symmetric``,
             ``asymmetric``, ``reflexive``, ``irreflexive``, ``deprecated``.
         chains: Property chains that imply it, as ``ex:parent o ex:brother``.
         keys: Sets of properties that identify an instance of a class, as ``ex:country, ex:number``.
         shapes: What SHACL asks of instances of the class: ``ex:part min 1 class ex:Wheel``, with
-            the shape or superclass that asks it as ``source``.
-        truncated: True when there was more than could be read.
+            the shape or superclass that asks it as ``source``; its own first, then those of the
+            nearest superclasses.
+        excludes: What SHACL says that an instance must not be, ``ex:Point`` for a shape that asks
+            for this class alone; superclasses' with ``source``.
+        cut: What the limit cut: a field's name to how many are missing by ``source``. Of ``subs``
+            there may be more.
+        truncated: True when something was cut, or could not be read in time.
     """
 
     supers: tuple[Expression, ...] = ()
@@ -80,6 +87,8 @@ class Axioms:
     chains: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     shapes: tuple[Expression, ...] = ()
+    excludes: tuple[Expression, ...] = ()
+    cut: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     truncated: bool = False
 
 

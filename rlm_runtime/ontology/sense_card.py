@@ -16,11 +16,11 @@ from rlm_runtime.ontology.card_lines import (
     Detail,
     InstanceLines,
     less_and_less,
-    namespace_of,
 )
 from rlm_runtime.ontology.card_queries import gather_card_facts
 from rlm_runtime.ontology.card_schema import SchemaLines
 from rlm_runtime.ontology.card_templates import working_queries
+from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.protocol import Ontology
 
 __all__ = ["SenseCard", "make_sense_card", "read_sense_card"]

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Any
 
 from rlm_runtime.errors import QueryError
-from rlm_runtime.ontology.protocol import Ontology, Rows
+from rlm_runtime.ontology.protocol import Ontology, Rows, Term
 from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, with_sort_values
-from rlm_runtime.tools.values import counted_table, join_notes
+from rlm_runtime.tools.values import cell, counted_table, join_notes
 from rlm_runtime.tools.why_empty import why_empty
 
 __all__ = ["failed_check", "query_report"]
@@ -50,7 +50,7 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
             f"Past the LIMIT, {'at least ' if ties == _LOOK_BEYOND else ''}{ties} more sort equal "
             "to the last row: where the highest or lowest are asked for, give them all."
         )
-    warnings.extend(_column_warnings(rows, table["kinds"]))
+    warnings.extend(_column_warnings(ontology, rows))
     if chance:
         warnings.append("LIMIT without ORDER BY: which of the rows are given is left to chance.")
     return {
@@ -105,22 +105,38 @@ def _past_the_limit(
     return ties - 1, False
 
 
-def _column_warnings(rows: Rows, kinds: dict[str, str]) -> list[str]:
+def _column_warnings(ontology: Ontology, rows: Rows) -> list[str]:
     warnings = []
     if len(rows) < 2 or rows.form != "SELECT":
         return warnings
     for i, column in enumerate(rows.columns):
-        values = [terms[i] for terms in rows.terms]
-        unbound = values.count(None)
-        if unbound == len(values):
+        without = [terms for terms in rows.terms if terms[i] is None]
+        if len(without) == len(rows):
             warnings.append(f"Column {column} has no value in any row.")
-        elif unbound:
-            warnings.append(f"Column {column} is unbound in {unbound} of {len(values)} rows.")
-    first = Counter(terms[0] for terms in rows.terms)
-    languages = [column for column, kind in kinds.items() if kind.count("string") > 1]
-    if languages and len(first) < len(rows):
-        warnings.append(
-            f"Rows may repeat for each language of {languages[0]}: "
-            f'FILTER(LANGMATCHES(LANG(?{languages[0]}), "en")) keeps one.'
-        )
+        elif without:
+            first = next((term for term in without[0] if term is not None), None)
+            named = f" (first: {cell(ontology, first)})" if first else ""
+            warnings.append(
+                f"Column {column} is unbound in {len(without)} of {len(rows)} rows{named}."
+            )
+    for i, column in enumerate(rows.columns):
+        if _repeats_by_language(rows, i):
+            warnings.append(
+                f"Rows repeat for each language of {column}: "
+                f'FILTER(LANGMATCHES(LANG(?{column}), "en")) keeps one.'
+            )
+            break
     return warnings
+
+
+def _repeats_by_language(rows: Rows, i: int) -> bool:
+    """Say whether two rows differ in nothing but a text of another language."""
+    languages: dict[tuple[Term | None, ...], str] = {}
+    for terms in rows.terms:
+        others = terms[:i] + terms[i + 1 :]
+        text = terms[i]
+        if text is None or text.kind != "literal" or not any(others):
+            continue
+        if languages.setdefault(others, text.language) != text.language:
+            return True
+    return False

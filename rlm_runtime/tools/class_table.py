@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlm_runtime.ontology.labels import labels_of
+from rlm_runtime.ontology.labels import labels_of, other_labels_of, values_clause
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.schema import ClassSchema, PropertyUse, ValueKind
 from rlm_runtime.ontology.terms import kind_of
+from rlm_runtime.ontology.text import local_name
+from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either
 from rlm_runtime.tools.values import cell, join_notes
 
 __all__ = ["class_table"]
@@ -27,17 +29,19 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
     Returns:
         ``class``, ``instances``, ``examined`` (when only some were looked at), and a table with a
         row for each property, the most used first: ``property``, ``label`` (when one of them has
-        one that its name does not tell), ``used_by`` (instances that have it), ``values``,
+        one that its name does not tell), ``used_by`` (instances that have it), ``lacking`` (those
+        examined that do not), ``values``,
         ``per_instance`` (as in ``0-3``), ``kinds`` (of the values, with numbers when there are
         several) and ``example``.
     """
     schema = ontology.schema_of(f"<{iri}>", limit=limit)
-    labels = labels_of(ontology, [use.predicate for use in schema.properties], timeout)
+    labels = _labels(ontology, [use.predicate for use in schema.properties], timeout)
     rows = [
         {
             "property": ontology.compact(use.predicate),
             "label": labels.get(use.predicate),
             "used_by": use.subjects,
+            "lacking": schema.examined - use.subjects,
             "values": use.values,
             "per_instance": str(use.least) if use.least == use.most else f"{use.least}-{use.most}",
             "kinds": _kinds(ontology, use),
@@ -46,11 +50,12 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
         for use in schema.properties
     ]
     label = ["label"] if labels else []
+    counts = ["used_by", "lacking", "values", "per_instance"]
     return {
         "class": ontology.compact(iri),
         "instances": _number(schema),
         **({"examined": schema.examined} if schema.sampled else {}),
-        "columns": ["property", *label, "used_by", "values", "per_instance", "kinds", "example"],
+        "columns": ["property", *label, *counts, "kinds", "example"],
         "rows": rows,
         "count": len(rows),
         "truncated": schema.truncated,
@@ -66,6 +71,18 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
             f"Cut at limit={limit}: there are more properties." if schema.truncated else None,
         ),
     }
+
+
+def _labels(ontology: Ontology, iris: list[str], timeout: float) -> dict[str, str]:
+    """Give all labels when one of them tells something: a gap would read as if there were none."""
+    if not labels_of(ontology, iris, timeout):
+        return {}
+    labels = other_labels_of(ontology, iris, timeout)
+    rest = values_clause([iri for iri in iris if iri not in labels])
+    query = f"SELECT DISTINCT ?x WHERE {{ {rest} ?x {either(NAME_PREDICATES)} ?label }}"
+    rows = ontology.select(query, limit=len(iris), timeout=timeout)
+    # What has a label, and no other one, is called by its name.
+    return labels | {str(row["x"]): local_name(str(row["x"])) for row in rows.rows}
 
 
 def _number(schema: ClassSchema) -> int | str:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
-from rlm_runtime.ontology.schema import Count, Expression
+from rlm_runtime.ontology.schema import Axioms, Count, Expression
 from rlm_runtime.ontology.vocabulary import (
     DOMAINS,
     OR_MEMBER,
@@ -34,7 +34,7 @@ _TOLD_OUT = {
     "class": frozenset(
         {
             *(_TYPE, _SUBCLASS, _SAME["class"], _APART["class"], *_BOOLEAN),
-            *(OWL + "disjointUnionOf", OWL + "hasKey", SHACL + "property"),
+            *(OWL + "disjointUnionOf", OWL + "hasKey", SHACL + "property", SHACL + "not"),
         }
     ),
     "property": frozenset(
@@ -65,6 +65,29 @@ _TOLD_IN = {
         }
     ),
 }
+# What is told of axioms: the name of their field to that of what an entity says itself, and to that
+# of what it inherits where this stands apart.
+_FIELDS = {
+    "class": {
+        "supers": ("superclasses", "inherited_restrictions"),
+        "subs": ("subclasses",),
+        "equivalents": ("equivalent",),
+        "disjoint": ("disjoint_with",),
+        "keys": ("keys",),
+        "shapes": ("shapes",),
+        "excludes": ("not",),
+    },
+    "property": {
+        "supers": ("superproperties",),
+        "subs": ("subproperties",),
+        "equivalents": ("equivalent",),
+        "disjoint": ("disjoint_with",),
+        "domains": ("domain", "inherited_domain"),
+        "ranges": ("range", "inherited_range"),
+        "inverses": ("inverse",),
+        "chains": ("chains",),
+    },
+}
 # From a class down to the names in the constructs it is made of.
 _MADE_OF = (
     f"({either((_SUBCLASS, _SAME['class']))}/(({either(_BOOLEAN[:2])})/rdf:rest*/rdf:first)*/"
@@ -88,47 +111,55 @@ def told_in(kind: str | None) -> frozenset[str]:
 
 def what_kind_adds(asked: Asked, said: Description) -> dict[str, Any]:
     """Give the fields that only a class, or only a property, has; see ``entity_report``."""
+    for field, sources in said.axioms.cut.items():
+        names = _FIELDS[said.kind or ""][field]
+        asked.cut.update(names[-1 if source else 0] for source in sources)
     if said.kind == "class":
         return _of_class(asked, said)
     return _of_property(asked, said) if said.kind == "property" else {}
 
 
 class Asked:
-    """Bounded queries about one entity, the IRIs they gave, and whether any was cut."""
+    """Bounded queries about one entity, the IRIs they gave, and the fields that were cut."""
 
     def __init__(self, ontology: Ontology, iri: str, limit: int, timeout: float) -> None:
         self.ontology = ontology
         self.this = f"<{iri}>"
         self.limit = limit
         self.named: set[str] = set()
-        self.cut = False
+        self.cut = set[str]()
         self._timeout = timeout
 
     def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
         query = _PREFIXES + query
         rows = self.ontology.select(query, limit=limit or self.limit, timeout=self._timeout)
-        self.cut |= rows.truncated
         self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
         return rows.terms
 
-    def restricted_in(self, most: int) -> list[str]:
+    def restricted_in(self, field: str, most: int) -> list[str]:
         """Give the prefixed names of the first classes whose restrictions or shapes name it."""
-        return self.iris(f"?x {_MADE_OF} {self.this}", most)
+        return self.iris(field, f"?x {_MADE_OF} {self.this}", most)
 
-    def iris(self, pattern: str, most: int) -> list[str]:
-        """Give the prefixed names of the first ?x, in order."""
-        found = self.terms(first_in_order("?x", f"{pattern} FILTER(isIRI(?x))", most))
-        return [self.ontology.compact(term.value) for (term,) in found if term]
+    def iris(self, field: str, pattern: str, most: int) -> list[str]:
+        """Give the prefixed names of the first ?x, in order; note when a field has more."""
+        query = first_in_order("?x", f"{pattern} FILTER(isIRI(?x))", most + 1)
+        rows = self.terms(query, most + 1)
+        found = [self.ontology.compact(term.value) for (term,) in rows if term]
+        if len(found) > most:
+            self.cut.add(field)
+        return found[:most]
 
-    def said_or_included(
-        self, subject: str, predicates: Sequence[str], target: str
-    ) -> tuple[list[str], list[str]]:
-        """Give the prefixed names of all ?x that RDFS says, and of those that are included."""
-        pattern = f"{_said_or_included(subject, predicates, target)} FILTER(isIRI(?x))"
-        found: tuple[list[str], list[str]] = ([], [])
-        for term, said in self.terms(first_in_order("?x ?said", pattern, self.limit + 1)):
-            if term and said:
-                found[not said.plain].append(self.ontology.compact(term.value))
+    def in_range(self) -> dict[str, list[str]]:
+        """Give the prefixed names of what has it as range, by RDFS or as an included one."""
+        pattern = f"{_said_or_included('?x', RANGES, self.this)} FILTER(isIRI(?x))"
+        found: dict[str, list[str]] = {"range_of": [], "range_includes_of": []}
+        query = first_in_order("?x ?said", pattern, self.limit + 1)
+        for place, (term, said) in enumerate(self.terms(query, self.limit + 1)):
+            field = "range_of" if said and said.plain else "range_includes_of"
+            if place == self.limit:
+                self.cut.add(field)
+            elif term:
+                found[field].append(self.ontology.compact(term.value))
         return found
 
     def says_nothing(self, defined_by: Sequence[Term]) -> bool:
@@ -159,7 +190,6 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
         f"GROUP BY ?p ?d ?said ORDER BY (?d != {this}) ?p",
         _MAX_PROPERTIES,
     )
-    asked.cut |= len(rows) > 4 * asked.limit
     for place, (prop, domain, said_so, target) in enumerate(rows):
         if not (prop and domain and target):
             continue
@@ -167,19 +197,24 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
         is_own = f"<{domain.value}>" == this
         if not is_own:
             sources[compact(domain.value)] += 1
-        if place < 4 * asked.limit:
+        if place >= 4 * asked.limit:
+            asked.cut.add("domain_of" if is_own else "inherits")
+        else:
             asked.named.update(ranges)
             of_this = own if said_so and said_so.plain else included
             name = compact(prop.value)
             (of_this if is_own else inherited)[name] = " or ".join(map(compact, ranges)) or "any"
-    in_range, included_in_range = asked.said_or_included("?x", RANGES, this)
+    examples = asked.terms(first_in_order("?x", f"?x a {this} FILTER(isIRI(?x))", 3))
+    handed_down = [e for e in axioms.supers if e.source]
     return {
         "superclasses": [e.text for e in axioms.supers if not e.source],
-        "inherited_restrictions": _by_source(asked, [e for e in axioms.supers if e.source]),
+        "none_stated": _none_stated(axioms, {"superclasses": axioms.supers}),
+        **_by_source(asked, axioms, "inherited_restrictions", handed_down, "supers"),
         "equivalent": _told(asked, axioms.equivalents),
         "disjoint_with": _told(asked, axioms.disjoint),
+        **_by_source(asked, axioms, "not", axioms.excludes, "excludes"),
         "keys": list(axioms.keys),
-        "shapes": _by_source(asked, axioms.shapes),
+        **_by_source(asked, axioms, "shapes", axioms.shapes, "shapes"),
         "subclasses": [e.text for e in axioms.subs],
         "domain_of": own,
         "domain_includes_of": included,
@@ -189,28 +224,36 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
             for prop, ranges in inherited.items()
             if prop not in own and prop not in included
         },
-        "range_of": in_range,
-        "range_includes_of": included_in_range,
+        **asked.in_range(),
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
-        "example_instances": asked.iris(f"?x a {this}", 3),
+        "example_instances": [compact(term.value) for (term,) in examples if term],
     }
 
 
 def _of_property(asked: Asked, said: Description) -> dict[str, Any]:
     this, axioms = asked.this, said.axioms
     examples = asked.terms(first_in_order("?s ?o", f"?s {this} ?o", 3))
+    included = {
+        field: asked.iris(field, f"{this} {either(predicates[1:])} ?x", asked.limit)
+        for field, predicates in (("domain_includes", DOMAINS), ("range_includes", RANGES))
+    }
+    ends = {
+        "domain": (*axioms.domains, *included["domain_includes"]),
+        "range": (*axioms.ranges, *included["range_includes"]),
+    }
     return {
         "characteristics": list(axioms.characteristics),
         "superproperties": [e.text for e in axioms.supers],
         "subproperties": [e.text for e in axioms.subs],
         "domain": [e.text for e in axioms.domains if not e.source],
         "inherited_domain": _told(asked, [e for e in axioms.domains if e.source]),
-        "domain_includes": asked.iris(f"{this} {either(DOMAINS[1:])} ?x", asked.limit + 1),
+        "domain_includes": included["domain_includes"],
         "range": [e.text for e in axioms.ranges if not e.source],
         "inherited_range": _told(asked, [e for e in axioms.ranges if e.source]),
-        "range_includes": asked.iris(f"{this} {either(RANGES[1:])} ?x", asked.limit + 1),
-        "inverse": [e.text for e in axioms.inverses],
+        "range_includes": included["range_includes"],
+        "none_stated": _none_stated(axioms, ends),
+        "inverse": _told(asked, axioms.inverses),
         "chains": list(axioms.chains),
         "equivalent": _told(asked, axioms.equivalents),
         "disjoint_with": _told(asked, axioms.disjoint),
@@ -229,6 +272,12 @@ def _said_or_included(subject: str, predicates: Sequence[str], target: str) -> s
     return f"{{ {{ {said} }} UNION {{ {included} }} }}"
 
 
+def _none_stated(axioms: Axioms, told: Mapping[str, Sequence[object]]) -> list[str]:
+    """Name what the schema does not say, unless it is not known whether it does."""
+    known = axioms.cut or not axioms.truncated
+    return [field for field, found in told.items() if known and not found]
+
+
 def _told(asked: Asked, expressions: Iterable[Expression]) -> list[str]:
     return [
         f"{e.text} (from {asked.ontology.compact(e.source)})" if e.source else e.text
@@ -236,12 +285,22 @@ def _told(asked: Asked, expressions: Iterable[Expression]) -> list[str]:
     ]
 
 
-def _by_source(asked: Asked, expressions: Iterable[Expression]) -> dict[str, list[str]]:
+def _by_source(
+    asked: Asked, axioms: Axioms, name: str, expressions: Iterable[Expression], field: str
+) -> dict[str, Any]:
+    """Give a field of texts by who says them, and one of full counts where the limit cut some."""
+
+    def says(source: str) -> str:
+        return asked.ontology.compact(source or asked.this[1:-1])
+
     found: dict[str, list[str]] = {}
     for expression in expressions:
-        source = f"<{expression.source}>" if expression.source else asked.this
-        found.setdefault(asked.ontology.compact(source[1:-1]), []).append(expression.text)
-    return found
+        found.setdefault(says(expression.source), []).append(expression.text)
+    cut = {says(source): number for source, number in axioms.cut.get(field, {}).items()}
+    return {
+        name: found,
+        f"{name}_counts": {source: n + len(found.get(source, ())) for source, n in cut.items()},
+    }
 
 
 def _number(count: Count | None) -> int | str | None:

@@ -77,7 +77,7 @@ def make_ontology_tools(
     def schema_of(class_iri: str, limit: int = 20) -> dict[str, Any]:
         """List what instances of a class (subclasses included) really use.
 
-        Rows: property, used_by (instances), values, per_instance, kinds, example.
+        Rows: property, used_by (instances), lacking, values, per_instance, kinds, example.
         """
         asked = one_call()
         full = resolve(asked, class_iri)
@@ -188,15 +188,15 @@ def _search_table(ontology: Ontology, query: str, limit: int, kind: str) -> dict
     ]
     # A column of nothing but "-" is noise when printed.
     more = [column for column in ("matched", "types") if any(row[column] for row in rows)]
+    # What an endpoint's search has to say of its bounds; who has a hit need not know.
+    exact = any(match.rank == "exact" for match in found)
+    bounds = None if exact else getattr(found, "note", None)
     return {
         "columns": ["iri", "label", "kind", "match", *more],
         "rows": rows,
         "count": len(rows),
         "truncated": len(found) > bound,
-        # What an endpoint's search has to say of its bounds.
-        **join_notes(
-            note, None if rows else _nothing_found(query, kind), getattr(found, "note", None)
-        ),
+        **join_notes(note, None if rows else _nothing_found(query, kind), bounds),
     }
 
 

@@ -191,13 +191,18 @@ def filtered(
 
 
 def count_by(ontology: Ontology, kept: Kept, column: str, limit: int) -> dict[str, Any]:
-    """Count the rows of a kept result by the values of a column, the most frequent first."""
+    """Count the rows of a kept result by the values of a column, the most frequent first.
+
+    The table has that column, under its name, and ``count``.
+    """
     i = kept.column(column)
+    name = kept.rows.columns[i]
+    name = "value" if name == "count" else name
     counts = Counter(terms[i] for terms in kept.rows.terms)
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0] or ()))
-    rows = [{"value": cell(ontology, term), "count": n} for term, n in ranked[:limit]]
+    rows = [{name: cell(ontology, term), "count": n} for term, n in ranked[:limit]]
     return {
-        "columns": ["value", "count"],
+        "columns": [name, "count"],
         "rows": rows,
         "count": len(rows),
         "total": len(counts),

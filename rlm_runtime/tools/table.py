@@ -25,9 +25,14 @@ _CHECKED_ROWS = 10
 _EXPRESSIONS = frozenset(
     {
         *("superclasses", "inherited_restrictions", "equivalent", "disjoint_with", "shapes"),
-        *("domain", "inherited_domain", "range", "inherited_range", "chains", "keys"),
+        *("domain", "inherited_domain", "range", "inherited_range", "chains", "keys", "not"),
+        *("inverse", "in_restrictions_of"),
     }
 )
+# Fields of a description that are told along with others.
+_BESIDE = frozenset({"labels", "kinds", "cut"})
+_COUNTS = "_counts"
+_ADDS = re.compile(r"adds \S+ ")
 # Fields of a description that print as a few examples when there are more than a few.
 _BRIEF = {"inherits": 5}
 _FEW = 8
@@ -55,8 +60,8 @@ def show(value: object) -> str | None:
         if isinstance(value.get("columns"), list) and _is_table(value.get("rows")):
             return _table(value)
         if _is_description(value):
-            return _fields(value, value["labels"], value.get("kinds", {}))
-        return _fields(value, {}, {}) if len(repr(value)) > _SHORT else None
+            return _description(value)
+        return _fields(value) if len(repr(value)) > _SHORT else None
     if isinstance(value, list | tuple) and value:
         if _is_table(value):
             columns = list(dict.fromkeys(key for row in value for key in row))
@@ -124,36 +129,87 @@ def _foot(table: Mapping[str, Any], shown: int) -> str:
     return f"({count}{of} row{plural}{more}{first}){note}"
 
 
-def _fields(value: Mapping[Any, Any], labels: Mapping[str, str], kinds: Mapping[str, str]) -> str:
-    """Write a line for each key; a dict of lists or a list of dicts is indented below its key."""
-    description = _is_description(value)
+def _description(said: Mapping[str, Any]) -> str:
+    """Write a line for each field that tells something; of what is cut, say how many there are."""
+    labels, kinds = said["labels"], said.get("kinds", {})
     lines: list[str] = []
-    for key, item in value.items():
-        if description and (key in ("labels", "kinds") or item in (None, [], {}, False)):
+    for key in dict.fromkeys(key.removesuffix(_COUNTS) for key in said if key not in _BESIDE):
+        item, counts = said.get(key) or {}, said.get(f"{key}{_COUNTS}", {})
+        if not (item or counts):
             continue
-        between = ", "
-        if description and key in _EXPRESSIONS:
-            between, item = "; ", _labelled(item, labels)
-        if isinstance(item, dict) and any(_is_group(v) for v in item.values()):
-            lines.append(f"{key}:")
-            for name, inner in item.items():
-                kind = kinds.get(name, "iri")
-                of_kind = f" ({kind})" if kind != "iri" else ""
-                lines.append(f"  {name}{of_kind}: {_inline(inner, labels, between)}")
-        elif description and key in _BRIEF and isinstance(item, dict) and len(item) > _FEW:
+        between = "; " if key in _EXPRESSIONS else ", "
+        if key in _EXPRESSIONS:
+            item = _labelled(item, labels)
+        if key == "properties":
+            item = {name: _folded(values) for name, values in item.items()}
+        if key in _BRIEF and len(item) > _FEW:
             first = dict(list(item.items())[: _BRIEF[key]])
             left = len(item) - len(first)
             lines.append(f"{key}: {_inline(first, labels)}; … {left} more (key {key})")
-        elif description and key == "inherits_from" and isinstance(item, dict):
+        elif key == "inherits_from":
             told = [f"{c} ({n} propert{'y' if n == 1 else 'ies'})" for c, n in item.items()]
             lines.append(f"{key}: {_inline(told)}")
-        elif isinstance(item, list) and item and _is_table(item):
-            columns = list(dict.fromkeys(column for row in item for column in row))
-            lines += [f"{key}:", f"  {' | '.join(columns)}"]
-            lines += [f"  {_row(row, columns)}" for row in item]
+        elif counts or _has_groups(item):
+            lines += _groups(key, item, counts, labels, kinds, between)
+        elif isinstance(item, list) and _is_table(item):
+            lines += _indented(key, item)
         else:
-            lines.append(f"{key}: {_inline(item, labels, between)}")
+            more = f"{between}…" if key in said.get("cut", ()) else ""
+            lines.append(f"{key}: {_inline(item, labels, between)}{more}")
     return _bounded([], lines)
+
+
+def _fields(value: Mapping[Any, Any]) -> str:
+    """Write a line for each key; a dict of lists or a list of dicts is indented below its key."""
+    lines: list[str] = []
+    for key, item in value.items():
+        if _has_groups(item):
+            lines += _groups(key, item, {}, {}, {}, ", ")
+        elif isinstance(item, list) and item and _is_table(item):
+            lines += _indented(key, item)
+        else:
+            lines.append(f"{key}: {_inline(item)}")
+    return _bounded([], lines)
+
+
+def _has_groups(value: object) -> bool:
+    return isinstance(value, dict) and any(_is_group(item) for item in value.values())
+
+
+def _groups(
+    key: object,
+    found: Mapping[str, Any],
+    counts: Mapping[str, int],
+    labels: Mapping[str, str],
+    kinds: Mapping[str, str],
+    between: str,
+) -> list[str]:
+    """Write a line for each group, and how many it lacks where there is a count of all."""
+    lines = [f"{key}:"]
+    for name in dict.fromkeys((*found, *counts)):
+        items, kind = found.get(name, ()), kinds.get(name, "iri")
+        of_kind = f" ({kind})" if kind != "iri" else ""
+        left = counts[name] - len(items) if name in counts else 0
+        lines.append(f"  {name}{of_kind}: {_inline(items, labels, between, left)}")
+    return lines
+
+
+def _indented(key: object, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    columns = list(dict.fromkeys(column for row in rows for column in row))
+    lines = [" | ".join(columns), *(_row(row, columns) for row in rows)]
+    return [f"{key}:", *(f"  {line}" for line in lines)]
+
+
+def _folded(texts: Iterable[Any]) -> list[Any]:
+    """Leave out of rules that add a value what the one before says: ``adds ex:p 1``, ``2``."""
+    folded: list[Any] = []
+    before = ""
+    for text in texts:
+        rule = _ADDS.match(str(text))
+        lead = rule[0] if rule else ""
+        folded.append(text[len(lead) :] if lead and lead == before else text)
+        before = lead
+    return folded
 
 
 def _row(row: Mapping[str, Any], columns: Sequence[str]) -> str:
@@ -164,12 +220,17 @@ def _cut(text: str, longest: int) -> str:
     return text if len(text) <= longest else f"{text[:longest]}… [+{len(text) - longest} chars]"
 
 
-def _inline(value: object, labels: Mapping[str, str] | None = None, between: str = ", ") -> str:
-    """Write a value on one line of bounded length."""
+def _inline(
+    value: object,
+    labels: Mapping[str, str] | None = None,
+    between: str = ", ",
+    left: int = 0,
+) -> str:
+    """Write a value on one line of bounded length; of a list, say how many items it lacks."""
     if value is None:
         return "-"
     if isinstance(value, list | tuple):
-        return _joined(between, [_inline(item, labels) for item in value])
+        return _joined(between, [_inline(item, labels) for item in value], left)
     if isinstance(value, dict):
         pairs = [
             f"{key}{' ->' if isinstance(item, str) else ''} {_inline(item, labels)}"
@@ -191,13 +252,15 @@ def _labelled(value: Any, labels: Mapping[str, str]) -> Any:
     return NAME.sub(lambda m: f"{m[0]} ({labels[m[0]]})" if m[0] in labels else m[0], str(value))
 
 
-def _joined(separator: str, parts: Sequence[str]) -> str:
+def _joined(separator: str, parts: Sequence[str], left: int = 0) -> str:
     size = 0
     for shown, part in enumerate(parts):
         size += len(part) + len(separator)
         if shown and size > _MAX_LINE:
-            return f"{separator.join(parts[:shown])}{separator}… {len(parts) - shown} more"
-    return separator.join(parts)
+            left += len(parts) - shown
+            parts = parts[:shown]
+            break
+    return separator.join([*parts, f"… {left} more"] if left > 0 else parts)
 
 
 def _bounded(head: Iterable[str], body: Sequence[str], foot: str = "") -> str:

@@ -43,12 +43,14 @@ def a(noun: str) -> str:
 
 def understood(question: Question, names: Sequence[str]) -> str:
     """Say what a question asks for, with these names for the things in it."""
-    asked = _ASKED.get(question.kind, f"the {question.kind} of {{0}}")
+    form = _ASKED.get(question.kind, f"the {question.kind} of {{0}}")
     if question.kind == "all":
         asked = f"all {question.what}"
-    elif question.kind == "linked" or len(names) < asked.count("{"):
+    elif question.kind == "linked" or len(names) < form.count("{"):
         asked = f"what has to do with {' and '.join(names)}" if names else "nothing that I see"
-    return f"Asked: {'the number of ' * question.count}{asked.format(*names)}."
+    else:
+        asked = form.format(*names)
+    return f"Asked: {'the number of ' * question.count}{asked}."
 
 
 def notes_on(question: Question, chosen: Sequence[Choice]) -> Notes:
