@@ -25,7 +25,9 @@ if TYPE_CHECKING:
         SandboxError,
         TrackingWarning,
     )
+    from rlm_runtime.evals import evaluate_memory
     from rlm_runtime.logging.mlflow_import import import_logs
+    from rlm_runtime.logging.mlflow_search import FoundRun, search_runs
     from rlm_runtime.logging.mlflow_sync import sync
     from rlm_runtime.logging.observe import observe
     from rlm_runtime.memory import SQLiteMemoryBackend
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "rlm_runtime.evals": ("evaluate_memory",),
     "rlm_runtime.engine.dspy_rlm": ("arun_dspy_rlm", "run_dspy_rlm"),
     "rlm_runtime.engine.offline": ("OfflineLM",),
     "rlm_runtime.engine.program": ("OntologyRLM",),
@@ -54,6 +57,7 @@ _HOMES = {
         "TrackingWarning",
     ),
     "rlm_runtime.logging.mlflow_import": ("import_logs",),
+    "rlm_runtime.logging.mlflow_search": ("FoundRun", "search_runs"),
     "rlm_runtime.logging.mlflow_sync": ("sync",),
     "rlm_runtime.logging.observe": ("observe",),
     "rlm_runtime.memory": ("SQLiteMemoryBackend",),
@@ -67,6 +71,7 @@ __all__ = [
     "BudgetExceeded",
     "ConfigurationError",
     "DSPyRLMResult",
+    "FoundRun",
     "LogFormatError",
     "MemoryStoreError",
     "OfflineLM",
@@ -82,11 +87,13 @@ __all__ = [
     "TrackingWarning",
     "__version__",
     "arun_dspy_rlm",
+    "evaluate_memory",
     "import_logs",
     "observe",
     "open_ontology",
     "redact_secrets",
     "run_dspy_rlm",
+    "search_runs",
     "sync",
 ]
 
