@@ -141,7 +141,7 @@ def test_evidence_of_any_kind_becomes_readable_json(client, run_id, tmp_path):
     path = client.download_artifacts(run_id, "evidence/evidence.json", str(tmp_path))
     fact, literal, knot, strange, nan = json.loads(Path(path).read_text())
     assert fact == {"subject": "http://x/a", "seen": ["a", "b"]}
-    assert literal == "3"
+    assert literal == {"value": "3", "datatype": "http://www.w3.org/2001/XMLSchema#integer"}
     assert knot == ["é 🦉 \ud800", "<cycle>"]
     assert "Strange" in strange
     assert nan == "nan"

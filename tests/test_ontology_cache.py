@@ -448,7 +448,8 @@ def test_the_command_line_lists_and_clears(large: Path) -> None:
     (told,) = json.loads(shown("list", "--json"))["stores"]
     assert (told["source"], told["triples"]) == (str(large), TRIPLES)
     assert told["size"] == cache_entries()[0].size
-    assert f"{large}  3,000" in shown("list")
+    # The end of a long path tells more than its beginning.
+    assert f"{str(large)[-40:]}  3,000" in shown("list")
     assert "(0 stores, 0 B)" in shown("clear", "--older-than", "1d")
     removed = json.loads(shown("clear", "--older-than", "0s", "--json"))["removed"]
     assert [one["key"] for one in removed] == [told["key"]]

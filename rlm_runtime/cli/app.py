@@ -70,7 +70,9 @@ app = typer.Typer(
 )
 app.command()(ask)
 app.add_typer(log, name="log", help="Show, follow and check trajectory logs.")
-app.add_typer(memory, name="memory", help="Look at what runs taught, share it, measure whether it helps.")
+app.add_typer(
+    memory, name="memory", help="Look at what runs taught, share it, measure whether it helps."
+)
 app.add_typer(mlflow, name="mlflow", help="Bring runs to MLflow, find and compare them.")
 app.add_typer(ontology, name="ontology", help="Look at an ontology without any LM.")
 
