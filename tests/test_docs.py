@@ -10,6 +10,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,14 @@ each_page = pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(R
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tmp_path() -> Iterator[Path]:
+    """An empty folder whose name is short: a long one would break lines of output."""
+    with tempfile.TemporaryDirectory(prefix="page") as name:
+        yield Path(name)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
     """An empty folder with the ontologies that come along."""
     (tmp_path / "ontology").symlink_to(ROOT / "ontology")
     return tmp_path

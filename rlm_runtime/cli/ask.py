@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import signal
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -14,8 +13,9 @@ import typer
 from rlm_runtime.cli.output import Page, print_json, warnings_on
 from rlm_runtime.cli.render import StepsView
 from rlm_runtime.cli.run_view import LABEL_WIDTH, settings_words, show_answer, show_totals
+from rlm_runtime.cli.stopping import stopped_by_sigterm
 from rlm_runtime.cli.tree import TreeOrder
-from rlm_runtime.cli.words import command_words
+from rlm_runtime.cli.words import command_words, joined, tag_values
 from rlm_runtime.errors import ConfigurationError, RlmError
 from rlm_runtime.logging.events import Event
 from rlm_runtime.redaction import Redaction, without_login
@@ -194,7 +194,7 @@ def ask(
         "mlflow_experiment": experiment,
         "mlflow_run_name": run_name,
         "mlflow_tracking_uri": tracking_uri,
-        "mlflow_tags": _tags(tag or []),
+        "mlflow_tags": tag_values(tag or []),
         "ontology_name": ontology_name,
     }
     if model is None:
@@ -225,16 +225,6 @@ def _memory_options(path: Path | None, most: int | None, learn: bool) -> dict[st
     return backend if most is None else {**backend, "retrieve_memories": most}
 
 
-def _tags(pairs: Sequence[str]) -> dict[str, str]:
-    tags = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key:
-            raise ConfigurationError(f"--tag {pair!r} is no key=value. Write: --tag team=a")
-        tags[key] = value
-    return tags
-
-
 def _run(question: str, source: str, options: Mapping[str, Any]) -> RunResult:
     from rlm_runtime.ontology import open_ontology
 
@@ -248,7 +238,7 @@ def _run(question: str, source: str, options: Mapping[str, Any]) -> RunResult:
 @contextlib.contextmanager
 def _watched(page: Page, log: Path | None) -> Iterator[None]:
     """Keep what libraries print off standard output, and say what stopped a run."""
-    with warnings_on(page), contextlib.redirect_stdout(sys.stderr), _stopped_by_sigterm():
+    with warnings_on(page), contextlib.redirect_stdout(sys.stderr), stopped_by_sigterm():
         try:
             yield
         except BaseException as error:
@@ -264,20 +254,6 @@ def _watched(page: Page, log: Path | None) -> Iterator[None]:
             for hint in hints:
                 error.add_note(hint)
             raise
-
-
-@contextlib.contextmanager
-def _stopped_by_sigterm() -> Iterator[None]:
-    """End the run as Ctrl-C does when the process is asked to stop, so that its records say so."""
-
-    def stop(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _show_command(log: Path) -> str:
@@ -305,8 +281,32 @@ def _show_result(
     if log is not None:
         _fact(page, "log", str(log))
         page.command(_show_command(log), indent=LABEL_WIDTH)
+    memory = options.get("memory_backend")
+    if memory is not None:
+        _show_memory(page, end, str(memory))
     if options["enable_mlflow"]:
         _show_mlflow(page, result, options)
+
+
+def _show_memory(page: Page, end: Event, store: str) -> None:
+    metrics = end["metrics"]
+    success = metrics.get("judgment_success")
+    judged = {None: None, 1.0: "judged a success", 0.0: "judged a failure"}[success]
+    learned = metrics.get("memories_extracted")
+    _fact(
+        page,
+        "memory",
+        joined(
+            [
+                f"{metrics.get('memories_retrieved', 0):.0f} shown",
+                judged,
+                f"{learned:.0f} learned" if learned is not None else None,
+            ]
+        ),
+    )
+    page.command(
+        command_words("rlm-runtime", "memory", "list", "--store", store), indent=LABEL_WIDTH
+    )
 
 
 def _show_mlflow(page: Page, result: RunResult, options: Mapping[str, Any]) -> None:

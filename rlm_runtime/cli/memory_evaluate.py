@@ -12,6 +12,7 @@ import typer
 
 from rlm_runtime.cli.memory_store import JsonOption, existing_store
 from rlm_runtime.cli.output import Page, one_line, warnings_on
+from rlm_runtime.cli.stopping import stopped_by_sigterm
 from rlm_runtime.cli.words import time_words
 from rlm_runtime.errors import ConfigurationError
 
@@ -204,6 +205,7 @@ def _evaluate(
     given = store is not None or options["learn"] == "never"
     with contextlib.ExitStack() as stack:
         stack.enter_context(warnings_on(page))
+        stack.enter_context(stopped_by_sigterm())
         # What libraries print is not what was asked for.
         stack.enter_context(contextlib.redirect_stdout(sys.stderr))
         backend = stack.enter_context(existing_store(store)) if given else None

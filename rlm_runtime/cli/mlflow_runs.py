@@ -18,7 +18,7 @@ from rlm_runtime.cli.mlflow_view import (
     show_runs,
 )
 from rlm_runtime.cli.output import Page, print_csv, print_json
-from rlm_runtime.cli.words import counted
+from rlm_runtime.cli.words import counted, tag_values
 from rlm_runtime.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -276,14 +276,10 @@ def _find(
 ) -> list[FoundRun]:
     from rlm_runtime.logging.mlflow_search import search_runs
 
-    pairs = [pair.partition("=") for pair in tags or []]
-    for key, equals, value in pairs:
-        if not key or not equals:
-            raise ConfigurationError(f"--tag {key + value!r} is no key=value. Write: --tag team=a")
     with _looking():
         return search_runs(
             experiments or [],
-            tags={key: value for key, _, value in pairs},
+            tags=tag_values(tags or []),
             order_by=order_by or [],
             **conditions,
         )

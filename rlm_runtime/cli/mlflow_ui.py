@@ -17,6 +17,7 @@ from typing import Annotated
 import typer
 
 from rlm_runtime.cli.output import Page
+from rlm_runtime.cli.stopping import stopped_by_sigterm
 from rlm_runtime.errors import ConfigurationError, RlmError
 from rlm_runtime.redaction import without_login
 
@@ -54,7 +55,7 @@ def ui(
         return
     _check_free(port)
     address = f"http://{_HOST}:{port}"
-    with _ended_by_sigterm(), _server(uri, port) as server:
+    with stopped_by_sigterm(), _server(uri, port) as server:
         with Page.on_stderr().busy("starting MLflow; this takes about 20 seconds"):
             _wait(server, address)
         page.line(f"MLflow shows {without_login(uri)} at {address} (Ctrl-C stops it)")
@@ -107,17 +108,3 @@ def _wait(server: subprocess.Popen[bytes], address: str) -> None:
         except (urllib.error.URLError, OSError):
             time.sleep(_PAUSE_SECONDS)
     raise RlmError(f"MLflow's server does not answer after {_START_SECONDS:.0f} seconds.")
-
-
-@contextlib.contextmanager
-def _ended_by_sigterm() -> Iterator[None]:
-    """Have SIGTERM end this process in order, so that the server does not outlive it."""
-
-    def stop(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

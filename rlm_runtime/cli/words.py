@@ -7,7 +7,7 @@ import re
 import shlex
 import shutil
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ __all__ = [
     "joined",
     "result_words",
     "shorten",
+    "tag_values",
     "time_words",
     "token_words",
     "value_text",
@@ -53,6 +54,25 @@ def counted(count: int, noun: str, plural: str | None = None) -> str:
         ('1 run', '2,000 events', '2 memories')
     """
     return f"{count:,} {noun if count == 1 else plural or f'{noun}s'}"
+
+
+def tag_values(pairs: Sequence[str]) -> dict[str, str]:
+    """Give the keys and values of what ``--tag`` was given.
+
+    Raises:
+        ConfigurationError: One is no ``key=value``.
+
+    Example:
+        >>> tag_values(["team=a", "why=x=y"])
+        {'team': 'a', 'why': 'x=y'}
+    """
+    tags = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise ConfigurationError(f"--tag {pair!r} is no key=value. Write: --tag team=a")
+        tags[key] = value
+    return tags
 
 
 def time_words(seconds: float) -> str:
