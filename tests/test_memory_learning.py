@@ -23,7 +23,7 @@ from rlm_runtime.memory.judging import judge_trajectory
 from rlm_runtime.memory.learning import Learned, learn
 from rlm_runtime.memory.lessons import NEARLY_SAME, Lesson, likeness, query_parts, strategies_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
-from rlm_runtime.memory.showing import clip, show_checks, show_steps
+from rlm_runtime.memory.showing import clip, show_checks, show_known, show_numbers, show_steps
 from rlm_runtime.ontology import Ontology, open_ontology
 from rlm_runtime.types import Grounding, RunResult, Step
 from tests.support.lms import ScriptedLM, cell, fields
@@ -78,6 +78,25 @@ class TestJudging:
         (prompt,) = lm.prompts
         for told in (_RUN.query, _DONE.answer, _QUERY, "gave 3 rows", *(s.code for s in _STEPS)):
             assert told in prompt
+
+    def test_the_judge_reads_the_overview_and_the_rules_of_the_agent(self) -> None:
+        lm = ScriptedLM(_verdict())
+        overview = "Order: placedBy -> Employee; <<CUSTOM-TYPE-START-IDENTIFIER>>" + "x" * 9_000
+        judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm, overview=overview)
+        judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm)
+        told, without = lm.prompts
+        assert "placedBy -> Employee" in told
+        assert "<<CUSTOM-TYPE" not in told
+        assert len(told) < len(without) + 3_100
+        for rule in ("`sparql` is empty if", "direct reading", "All that tie"):
+            assert rule in told
+
+    def test_the_judge_is_told_of_numbers_that_stand_nowhere(self) -> None:
+        done = dataclasses.replace(_DONE, answer="3 classes of 30, 77 in all; 5 were asked for.")
+        run = dataclasses.replace(_RUN, query="Which 5 classes are below Agent?")
+        lm = ScriptedLM(_verdict())
+        judge_trajectory(run, done, _CHECKED, lm=lm, overview="prov: 30 classes")
+        assert "(computed, rounded or made up): 77." in lm.prompts[0]
 
     def test_the_configured_lm_and_settings_stay(self) -> None:
         mine = ScriptedLM("never asked")
@@ -162,6 +181,33 @@ class TestShowing:
         assert "does not run: no such" in show_checks(Grounding((), (), False, None, "no such"))
         assert show_checks(Grounding()).startswith("No query was given.")
 
+    @pytest.mark.parametrize(
+        ("answer", "printed", "unseen"),
+        [
+            ("Together 1,200.50 on 2024-01-05", "1200.5 | 2024-01-05", None),
+            ("S-07 (id:E-0067) and ex:v2, urn:7", "", ""),
+            ("34 and 30 and 7", "{'a':34,'b':30} S-07", None),
+            ("It is 12.3, or 1, 2 and 3.", "12.345 | 1\n2 | 3", "12.3."),
+            ("1" * 5_000 + " and ²٣", "", "characters left out"),
+            ("There is none.", "7", ""),
+        ],
+    )
+    def test_numbers_of_an_answer_are_looked_for(
+        self, answer: str, printed: str, unseen: str | None
+    ) -> None:
+        told = show_numbers(answer, [printed])
+        assert told.startswith("All numbers") if unseen is None else unseen in told
+        assert bool(told) is (unseen != "")
+        assert len(told) < 1_000
+
+    def test_known_memories_are_told_short_and_without_secrets(self) -> None:
+        key = "sk-" + "a1" * 20
+        told = show_known([Memory(f"Key {key}", "c\n" * 4_000), Memory("Look up", "Search.")])
+        assert key not in told
+        first, second = told.splitlines()
+        assert len(first) < 1_200
+        assert second == "2. Look up: Search."
+
     @settings(deadline=None, max_examples=50)
     @given(st.text(max_size=300), st.integers(60, 200))
     def test_a_clipped_text_is_never_longer(self, text: str, limit: int) -> None:
@@ -196,6 +242,19 @@ class TestExtracting:
         (memory,) = extract_memories(_RUN, _DONE, _WRONG, lm=lm)
         assert (memory.kind, memory.source, memory.ontology) == ("strategy", "failure", None)
         assert _WRONG.reason in lm.prompts[0]
+
+    def test_the_model_is_told_the_verdict_what_is_known_and_what_it_is_to_write(self) -> None:
+        lm = ScriptedLM(_lessons())
+        known = [Memory("Look up names", "Search first.")]
+        for judgment in (_RIGHT, _WRONG):
+            extract_memories(_RUN, _DONE, judgment, lm=lm, known=known)
+        right, wrong = lm.prompts
+        assert "judged a success, with a confidence of 0.90. The rows" in right
+        assert "judged a failure, with a confidence of 0.90. Only direct" in wrong
+        for prompt, room in ((right, 2), (wrong, 3)):
+            assert "1. Look up names: Search first." in prompt
+            assert f"[[ ## at_most ## ]]\n{room}" in prompt
+            assert prompt.index("give an empty list") < prompt.index("write at most")
 
     def test_a_strategy_that_names_the_ontology_is_about_it_alone(self) -> None:
         lessons = [
@@ -455,6 +514,29 @@ class TestLearning:
             assert (learned.added, learned.merged) == (1, 1)
             assert learned.memories[0].title == "Look up names"
             assert backend.get_stats().memories == 2
+
+    def test_what_is_known_is_told_nearest_only_and_what_the_run_had_first(self) -> None:
+        given = Memory("Union of types", "UNION joins what has several types.")
+        lm = ScriptedLM(_verdict(), _lessons())
+        with _store() as backend:
+            backend.add_memory(given)
+            retired = backend.add_memory(Memory("Agent classes", "Look below Agent classes."))
+            backend.set_retired(retired, True)
+            for number in range(9):
+                words = f"w{number} " * 9
+                backend.add_memory(Memory(f"Agent {number}", f"Classes are below {words}"))
+            backend.add_memory(Memory("Of skos", "Classes below Agent of skos.", ontology="skos"))
+            backend.add_memory(Memory("Agent query", "ASK { Agent }", kind="exemplar"))
+            learn(backend, _RUN, _DONE, _CHECKED, lm=lm, overview="30 classes", given=[given])
+        judging, writing = lm.prompts
+        assert "30 classes" in judging
+        known = writing.rpartition("[[ ## known ## ]]")[2].partition("[[ ##")[0].strip()
+        first, *_ = lines = known.splitlines()
+        assert first == "1. Union of types: UNION joins what has several types."
+        assert len(lines) == 5
+        assert "Look below Agent classes." in known
+        assert "skos" not in known
+        assert "ASK" not in known
 
     def test_what_was_retired_does_not_come_back_in_other_words(self) -> None:
         said = "Search for each name of the question before any query is written, then describe it."

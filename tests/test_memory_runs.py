@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,7 @@ from rlm_runtime import (
     TrackingWarning,
     run_dspy_rlm,
 )
+from rlm_runtime.engine import remembering
 from rlm_runtime.logging.jsonl import LogReader
 from rlm_runtime.memory import Memory, SQLiteMemoryBackend
 from tests.support.collect import check_events
@@ -165,6 +168,78 @@ def test_a_judge_that_fails_fails_no_run_and_loses_none(
     assert (warning["event"], warning["category"]) == ("warning", "memory")
     assert end["status"] == "FINISHED"
     assert end["metrics"].get("judgment_success") == (1.0 if len(failing) == 2 else None)
+
+
+@pytest.mark.usefixtures("swallowing")
+@pytest.mark.parametrize(
+    ("constant", "replies", "options"),
+    [
+        ("_PATIENCE", [], {}),
+        ("_PATIENCE", [VERDICT], {}),
+        # Nothing is left of the run's own time, which ends it before its first turn.
+        ("_GRACE", [], {"timeout": 1e-6}),
+    ],
+    ids=["judging", "writing", "time is over"],
+)
+def test_a_judge_that_hangs_holds_up_no_run(
+    path: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    constant: str,
+    replies: list[str],
+    options: dict[str, Any],
+) -> None:
+    monkeypatch.setattr(remembering, constant, 2.0)
+    let_go = threading.Event()
+
+    def hang(_prompt: str) -> str:
+        let_go.wait(PATIENT)
+        return VERDICT
+
+    judge = ScriptedLM(*replies, hang, model="judge")
+    log = tmp_path / "run.jsonl"
+    try:
+        with pytest.warns(TrackingWarning, match="TimeoutError: the model that judges"):
+            result = ask(
+                path, SUBMIT, sub_model=judge, extract_memories=True, log_path=log, **options
+            )
+    finally:
+        let_go.set()
+    assert len(judge.prompts) == len(replies) + 1
+    assert result.converged is not bool(options)
+    with SQLiteMemoryBackend(path) as backend:
+        stats = backend.get_stats()
+    assert (stats.trajectories, stats.judgments, stats.memories) == (1, len(replies), 0)
+    *_, step, warning, end = LogReader(log)
+    assert step["event"] == ("memory_extraction_end" if replies else "memory_judgment_end")
+    assert step["error"]["type"] == "TimeoutError"
+    assert "not done after 2 s" in warning["message"]
+    assert end["status"] == "FINISHED"
+
+
+def test_the_judge_reads_the_overview_without_secrets_and_the_writer_what_was_shown(
+    path: Path,
+) -> None:
+    secret = "sk-proj-" + "a1B2c3D4e5" * 4
+    with SQLiteMemoryBackend(path) as backend:
+        backend.add_memory(Memory("Subclasses", "Look below the class."))
+        words = ["alder", "birch", "cedar", "ebony", "hazel", "larch", "maple"]
+        for one, other in itertools.pairwise(words):
+            # The judge's reason is nearer to these than the question is to what was shown.
+            backend.add_memory(Memory(one, f"{one} {other}"))
+    verdict = fields(reason=" ".join(words), success="True", confidence="1")
+    judge = ScriptedLM(verdict, LESSONS, model="judge")
+    ask(
+        path,
+        SUBMIT,
+        sub_model=judge,
+        extract_memories=True,
+        sense_card=f"Agent has three subclasses. {secret}",
+    )
+    judging, writing = judge.prompts
+    assert "Agent has three subclasses." in judging
+    assert secret not in judging
+    assert "1. Subclasses: Look below the class." in writing
 
 
 @pytest.mark.usefixtures("swallowing")

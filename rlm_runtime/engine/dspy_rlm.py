@@ -262,7 +262,15 @@ def _observe_run(
                     **{field: prediction[field] for field in _KEPT_FIELDS},
                 }
             )
-            memories.leave(run, answer, grounding, model=model.model, judge=judge)
+            memories.leave(
+                run,
+                answer,
+                grounding,
+                model=model.model,
+                judge=judge,
+                overview=program.context,
+                budget=budget,
+            )
             run.report(metrics=memories.metrics)
     return RunResult(
         **{field: prediction[field] for field in _ANSWER_FIELDS},

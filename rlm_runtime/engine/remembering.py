@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import wait
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import dspy
 
-from rlm_runtime.errors import ConfigurationError
+from rlm_runtime.engine.background import start
+from rlm_runtime.engine.budget import Budget
+from rlm_runtime.errors import BudgetExceeded, ConfigurationError
 from rlm_runtime.guard import shielded
 from rlm_runtime.logging.observed_run import ObservedRun
 from rlm_runtime.memory import (
@@ -22,11 +26,18 @@ from rlm_runtime.memory import (
     Trajectory,
 )
 from rlm_runtime.memory.formatting import fitting, format_memories
-from rlm_runtime.memory.learning import keep, learn
+from rlm_runtime.memory.learning import Asking, keep, learn
 from rlm_runtime.memory.levels import level_of
 from rlm_runtime.types import Grounding
 
 __all__ = ["RunMemories", "opened_backend"]
+
+T = TypeVar("T")
+
+# Seconds that a run without a time bound waits for its judge, and those beyond the bound of one
+# that has it.
+_PATIENCE = 120.0
+_GRACE = 30.0
 
 
 @contextmanager
@@ -95,10 +106,13 @@ class RunMemories:
         *,
         model: str,
         judge: dspy.BaseLM | None,
+        overview: str,
+        budget: Budget,
     ) -> None:
         """Keep the run, what it did and what it was shown; and learn from it.
 
-        Whatever fails here is a warning: the answer is there, and paid for.
+        Whatever fails here is a warning, and so is a judge that keeps silent: the answer is
+        there, and paid for.
 
         Args:
             run: The run.
@@ -106,6 +120,8 @@ class RunMemories:
             grounding: What the ontology bears out of it.
             model: Name of the model that answered.
             judge: The model that judges the run and extracts what it taught; None leaves that.
+            overview: What the model was told of the ontology.
+            budget: Of the run; what is left of its time, and some seconds, are the judge's.
         """
         stored = StoredRun(
             run_id=run.run_id,
@@ -136,7 +152,44 @@ class RunMemories:
                 self._taught["memories_extracted"] = len(end["memories"])
 
         with _surely(run, "learn from the run"):
-            learn(self._backend, stored, trajectory, grounding, lm=judge, on_step=step)
+            learn(
+                self._backend,
+                stored,
+                trajectory,
+                grounding,
+                lm=judge,
+                overview=run.shown(overview),
+                given=[one.memory for one in self._given],
+                on_step=step,
+                asking=_within(_seconds_for_learning(budget)),
+            )
+
+
+def _seconds_for_learning(budget: Budget) -> float:
+    try:
+        left = budget.remaining_seconds()
+    except BudgetExceeded:
+        left = 0.0
+    return _PATIENCE if left is None else left + _GRACE
+
+
+def _within(seconds: float) -> Asking:
+    """Give what makes calls, and leaves behind one that goes on when the seconds are over."""
+    over = time.monotonic() + seconds
+
+    def ask(call: Callable[[], T], /) -> T:
+        left = over - time.monotonic()
+        if left > 0:
+            done = start(call, "rlm-learning")
+            wait([done], left)
+            if done.done():
+                return done.result()
+        raise TimeoutError(
+            f"the model that judges was not done after {seconds:.0f} s. Give it as sub_model= one "
+            "that is quicker, or give a longer timeout=."
+        )
+
+    return ask
 
 
 @contextmanager

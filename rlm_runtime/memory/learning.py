@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from rlm_runtime.memory.lessons import NEARLY_SAME, likeness
 from rlm_runtime.memory.protocol import (
@@ -22,11 +22,14 @@ from rlm_runtime.types import Grounding
 if TYPE_CHECKING:
     import dspy
 
-__all__ = ["Learned", "OnStep", "judge", "keep", "learn", "store"]
+__all__ = ["Asking", "Learned", "OnStep", "judge", "keep", "learn", "store"]
+
+T = TypeVar("T")
 
 OnStep = Callable[..., AbstractContextManager[dict[str, Any]]]
 """Called as ``on_step(name, **fields)`` around a step; what is put into the dict ends it."""
 
+_KNOWN = 5
 # So many of the nearest memories are looked at for one that says the same.
 _NEAREST = 10
 
@@ -55,6 +58,18 @@ def _unwatched(_name: str, **_fields: Any) -> Iterator[dict[str, Any]]:
     yield {}
 
 
+class Asking(Protocol):
+    """Makes a call that asks a model, and gives what it gives; may bound how long that takes."""
+
+    def __call__(self, call: Callable[[], T], /) -> T:
+        """Make the call."""
+        ...
+
+
+def _patiently(call: Callable[[], T], /) -> T:
+    return call()
+
+
 def learn(
     backend: MemoryBackend,
     run: StoredRun,
@@ -62,7 +77,10 @@ def learn(
     grounding: Grounding | None,
     *,
     lm: dspy.BaseLM,
+    overview: str = "",
+    given: Sequence[Memory] = (),
     on_step: OnStep = _unwatched,
+    asking: Asking = _patiently,
 ) -> Learned:
     """Keep a run, judge it, extract what it taught, and store that.
 
@@ -76,11 +94,16 @@ def learn(
         trajectory: What it did and gave.
         grounding: What the ontology bears out of its answer; None when that was not looked at.
         lm: The model that judges and extracts. The offline one does so by rules.
+        overview: What the run was told of its ontology, without secrets, for the judge to know.
+        given: The memories that the run was given. These, and stored ones that are near, five in
+            all, the model is told not to write again.
         on_step: Is called at the beginning of each step and gives a context manager, in which
             the step is done, with a dict to be filled: ``memory_judgment`` (``judge``) is ended
             with ``success``, ``reason``, ``confidence``; ``memory_extraction`` (``judge``) with
             ``memories`` (dicts); ``memory_storage`` (``memories``, their number) with ``added``
             and ``merged``.
+        asking: Is given each of the two calls that ask the model. What it raises instead of
+            waiting on ends the learning; the store is never used from within a call.
 
     Returns:
         The judgment, and what was learned.
@@ -106,12 +129,15 @@ def learn(
     keep(backend, run, trajectory)
     by = judge_name(lm)
     with on_step("memory_judgment", judge=by) as ended:
-        judgment = judge(backend, run, trajectory, grounding, lm=lm)
+        judgment = judge(
+            backend, run, trajectory, grounding, lm=lm, overview=overview, asking=asking
+        )
         ended.update(
             success=judgment.success, reason=judgment.reason, confidence=judgment.confidence
         )
     with on_step("memory_extraction", judge=by) as ended:
-        memories = extract_memories(run, trajectory, judgment, lm=lm)
+        known = _known(backend, run, judgment, given)
+        memories = asking(lambda: extract_memories(run, trajectory, judgment, lm=lm, known=known))
         ended["memories"] = [_shown(memory) for memory in memories]
     with on_step("memory_storage", memories=len(memories)) as ended:
         learned = store(backend, run, trajectory, judgment, memories)
@@ -136,6 +162,8 @@ def judge(
     grounding: Grounding | None,
     *,
     lm: dspy.BaseLM,
+    overview: str = "",
+    asking: Asking = _patiently,
 ) -> Judgment:
     """Judge a run that is stored, and store the judgment; one that was judged keeps it.
 
@@ -149,7 +177,9 @@ def judge(
     # Asked by the id of a trajectory, a store gives the judgment of another run of it.
     if before is not None and before.run_id == run.run_id:
         return before
-    judgment = judge_trajectory(run, trajectory, grounding, lm=lm)
+    judgment = asking(
+        lambda: judge_trajectory(run, trajectory, grounding, lm=lm, overview=overview)
+    )
     backend.add_judgment(judgment)
     return judgment
 
@@ -178,6 +208,16 @@ def store(
     for exemplar in contradicted:
         backend.set_retired(exemplar.memory_id, True)
     return Learned(judgment, tuple(kept), added, len(kept) - added, len(contradicted))
+
+
+def _known(
+    backend: MemoryBackend, run: StoredRun, judgment: Judgment, given: Sequence[Memory]
+) -> list[Memory]:
+    """Give the lessons that a run had, and stored ones that are near to it; also retired ones."""
+    filters = MemoryFilters(ontology=run.ontology, kind="strategy", retired=True)
+    near = backend.retrieve(f"{run.query} {judgment.reason}", _KNOWN, filters)
+    found = [*(one for one in given if one.kind == "strategy"), *(one.memory for one in near)]
+    return [*{memory.memory_id: memory for memory in found}.values()][:_KNOWN]
 
 
 def _nearly_same(backend: MemoryBackend, memory: Memory) -> Memory | None:

@@ -52,7 +52,7 @@ class Lesson:
 
     Attributes:
         title: What it is about, in a few words.
-        description: When it helps, in one sentence.
+        description: The kind of question that it helps with, as in "how many per group".
         content: What to do or to avoid, in some sentences.
         tags: Some words to find it by.
     """
@@ -87,7 +87,7 @@ def exemplars_of(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> 
     exemplar = Memory(
         title=_cut(_one_line(question), _TITLE),
         content=query,
-        description=f"A question over {run.ontology}, and the query that answered it.",
+        description=f"a question of this form over {run.ontology}",
         kind="exemplar",
         source="success",
         ontology=run.ontology,

@@ -159,7 +159,7 @@ def _ways_to(run: StoredRun, trajectory: Trajectory) -> list[Lesson]:
     return [
         Lesson(
             f"Query with {', '.join(parts) or 'plain patterns'}, from {called[0]} on",
-            f"For a question of the level {LEVELS[level_of(run.query)]}.",
+            f"a question of the level {LEVELS[level_of(run.query)]}",
             f"Query: {clip(query_shape(trajectory.sparql), _SHAPE)}\n"
             f"The way to it: {_path(trajectory.steps)}",
             tuple(dict.fromkeys([*called, *parts])),
@@ -174,7 +174,7 @@ def _failure(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> Less
     called = [name for step in trajectory.steps for name in _called(step.code)]
     return Lesson(
         f"Avoid: {reason}",
-        f"For a question of the level {level}, before the answer is submitted.",
+        f"a question of the level {level}, before the answer is submitted",
         f"A run failed: {clip(reason, _MESSAGE)}\nIts way: {_path(trajectory.steps)}",
         tuple(dict.fromkeys(called)),
     )
@@ -190,7 +190,7 @@ def _mended(steps: Sequence[Step]) -> Iterator[Lesson]:
         content = f"A cell failed: {clip(raised, _MESSAGE)}"
         content += f"\nIn it: {failed}" if failed else ""
         content += f"\nWhat ran in its place: {ran}" if ran else ""
-        yield Lesson(f"Mended: {raised}", "When a cell fails like this.", content, _kind(raised))
+        yield Lesson(f"Mended: {raised}", "a cell fails like this", content, _kind(raised))
 
 
 def _left_broken(steps: Sequence[Step]) -> Iterator[Lesson]:
@@ -201,7 +201,7 @@ def _left_broken(steps: Sequence[Step]) -> Iterator[Lesson]:
         raised = _raised(step.error)
         content = f"A cell failed and was not mended: {clip(raised, _MESSAGE)}"
         content += f"\nIt held: {clip(_before_submit(step.code), 2 * _LINES)}"
-        yield Lesson(f"Avoid: {raised}", "Before a cell like this.", content, _kind(raised))
+        yield Lesson(f"Avoid: {raised}", "a cell is to be like this", content, _kind(raised))
 
 
 def _repair(steps: Sequence[Step], failed: int) -> Step | None:

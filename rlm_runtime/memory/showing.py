@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
+from decimal import Decimal
 
+from rlm_runtime.memory.protocol import Memory
+from rlm_runtime.redaction import Redaction
 from rlm_runtime.types import Grounding, Step
 
-__all__ = ["clip", "show_checks", "show_steps", "shown"]
+__all__ = ["clip", "show_checks", "show_known", "show_numbers", "show_steps", "shown"]
 
 _REASONING = 600
 _CODE = 2_000
 _OUTPUT = 2_000
 _ALL_STEPS = 24_000
 _NAMES = 10
+_TITLE = 100
+_CONTENT = 1_000
+_DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
+_SEEN = re.compile(_DIGITS)
+# Not a part of a name (S-07), nor of a date behind its year.
+_TOLD = re.compile(rf"(?<![\w:/.-]){_DIGITS}(?!\w)")
 
 
 def clip(text: str, limit: int) -> str:
@@ -104,3 +114,48 @@ def show_checks(grounding: Grounding | None) -> str:
         more = ", …" if len(grounding.missing_iris) > _NAMES else "."
         lines.append(f"These occur nowhere in it: {shown(missing, 2_000)}{more}")
     return "\n".join(lines)
+
+
+def show_numbers(answer: str, sources: Iterable[str]) -> str:
+    """Say whether the numbers of an answer stand in what it is made from; "" without any.
+
+    Example:
+        >>> show_numbers("S-07 has 1,200 of 1300.", ["id:S-07 | 1200.0"])
+        'Numbers of the answer that stand nowhere (computed, rounded or made up): 1300.'
+        >>> show_numbers("Berlin: 34.", ["id:Berlin | 34"])
+        'All numbers of the answer were printed, or stand in the question or the overview.'
+    """
+    told = _numbers(_TOLD, answer)
+    if not told:
+        return ""
+    there = {number for source in sources for number in _numbers(_SEEN, source)}
+    unseen = [written for number, written in told.items() if number not in there]
+    if not unseen:
+        return "All numbers of the answer were printed, or stand in the question or the overview."
+    named = clip(", ".join(unseen[:_NAMES]), _REASONING)
+    more = ", …" if len(unseen) > _NAMES else "."
+    return f"Numbers of the answer that stand nowhere (computed, rounded or made up): {named}{more}"
+
+
+def show_known(memories: Iterable[Memory]) -> str:
+    """Write down what memories say, without secrets, for a model that is not to say it again.
+
+    Example:
+        >>> print(show_known([Memory("Count things", "Use COUNT.")]))
+        1. Count things: Use COUNT.
+        >>> show_known([])
+        'None.'
+    """
+    told = [
+        f"{number}. {_bare(memory.title, _TITLE)}: {_bare(memory.content, _CONTENT)}"
+        for number, memory in enumerate(memories, start=1)
+    ]
+    return "\n".join(told) or "None."
+
+
+def _numbers(form: re.Pattern[str], text: str) -> dict[Decimal, str]:
+    return {Decimal(found[0].replace(",", "")): found[0] for found in form.finditer(text)}
+
+
+def _bare(text: str, limit: int) -> str:
+    return shown(" ".join(Redaction().text(text).split()), limit)
