@@ -142,6 +142,6 @@ def test_prefixes_that_are_given_win_over_those_made(triples: Path) -> None:
 def test_a_namespace_far_into_a_file_gets_a_prefix(tmp_path: Path) -> None:
     path = tmp_path / "long.nt"
     spaces = [f"http://e.org/{name}/" for name in ("first", "second", "third")]
-    path.write_text("".join(f'<{s}{i}> <{s}p> "x" .\n' for s in spaces for i in range(3_000)))
+    path.write_text("".join(f'<{s}{i}> <{s}p> "x" .\n' for s in spaces for i in range(1_000)))
     with open_ontology(path) as ontology:
         assert [ontology.compact(f"{s}p") for s in spaces] == ["first:p", "second:p", "third:p"]

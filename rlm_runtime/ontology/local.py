@@ -24,8 +24,8 @@ __all__ = ["LocalOntology"]
 
 # Enough to meet the namespaces that matter, in a millisecond or two: at first all statements, of
 # more some.
-_FIRST = 500
-_SPREAD = 9_000
+_FIRST = 300
+_SPREAD = 3_000
 _EVERY = 20
 _OLD, _NEW = "http://schema.org/", "https://schema.org/"
 

@@ -49,6 +49,7 @@ class RdfBytes:
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks
         self._left = b""
+        self._at = 0
         while len(self._left) < _CHUNK and (chunk := next(chunks, b"")):
             self._left += chunk
         self.head = self._left[:_CHUNK]
@@ -58,12 +59,14 @@ class RdfBytes:
     def read(self, size: int = -1) -> bytes:
         """Give up to ``size`` bytes, all that is left if it is negative; b"" at the end."""
         if size < 0:
-            everything = self._left + b"".join(self._chunks)
-            self._left = b""
+            everything = self._left[self._at :] + b"".join(self._chunks)
+            self._left, self._at = b"", 0
             return self._passed(everything)
-        if not self._left:
-            self._left = next(self._chunks, b"")
-        data, self._left = self._left[:size], self._left[size:]
+        if self._at == len(self._left):
+            self._left, self._at = next(self._chunks, b""), 0
+        # Parsers ask for some kilobytes at a time; to cut them off the rest would copy that.
+        data = self._left[self._at : self._at + size]
+        self._at += len(data)
         return self._passed(data)
 
     def _passed(self, data: bytes) -> bytes:
