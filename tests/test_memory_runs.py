@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -222,16 +221,17 @@ def test_the_judge_reads_the_overview_without_secrets_and_the_writer_what_was_sh
 ) -> None:
     secret = "sk-proj-" + "a1B2c3D4e5" * 4
     with SQLiteMemoryBackend(path) as backend:
-        backend.add_memory(Memory("Subclasses", "Look below the class."))
-        words = ["alder", "birch", "cedar", "ebony", "hazel", "larch", "maple"]
-        for one, other in itertools.pairwise(words):
-            # The judge's reason is nearer to these than the question is to what was shown.
-            backend.add_memory(Memory(one, f"{one} {other}"))
-    verdict = fields(reason=" ".join(words), success="True", confidence="1")
-    judge = ScriptedLM(verdict, LESSONS, model="judge")
+        shown = backend.add_memory(Memory("Subclasses", "Look below the class."))
+
+    def forgetting(_prompt: str) -> str:
+        with SQLiteMemoryBackend(path) as backend:
+            backend.delete_memories([shown])
+        return SUBMIT
+
+    judge = ScriptedLM(VERDICT, LESSONS, model="judge")
     ask(
         path,
-        SUBMIT,
+        forgetting,
         sub_model=judge,
         extract_memories=True,
         sense_card=f"Agent has three subclasses. {secret}",

@@ -95,7 +95,7 @@ def learn(
         grounding: What the ontology bears out of its answer; None when that was not looked at.
         lm: The model that judges and extracts. The offline one does so by rules.
         overview: What the run was told of its ontology, without secrets, for the judge to know.
-        given: The memories that the run was given. These, and stored ones that are near, five in
+        given: The memories that the run was given. These, and stored ones that fit, five in
             all, the model is told not to write again.
         on_step: Is called at the beginning of each step and gives a context manager, in which
             the step is done, with a dict to be filled: ``memory_judgment`` (``judge``) is ended
@@ -136,7 +136,7 @@ def learn(
             success=judgment.success, reason=judgment.reason, confidence=judgment.confidence
         )
     with on_step("memory_extraction", judge=by) as ended:
-        known = _known(backend, run, judgment, given)
+        known = _known(backend, run, given)
         memories = asking(lambda: extract_memories(run, trajectory, judgment, lm=lm, known=known))
         ended["memories"] = [_shown(memory) for memory in memories]
     with on_step("memory_storage", memories=len(memories)) as ended:
@@ -210,12 +210,10 @@ def store(
     return Learned(judgment, tuple(kept), added, len(kept) - added, len(contradicted))
 
 
-def _known(
-    backend: MemoryBackend, run: StoredRun, judgment: Judgment, given: Sequence[Memory]
-) -> list[Memory]:
-    """Give the lessons that a run had, and stored ones that are near to it; also retired ones."""
+def _known(backend: MemoryBackend, run: StoredRun, given: Sequence[Memory]) -> list[Memory]:
+    """Give the lessons that a run had, and stored ones that fit it; also retired ones."""
     filters = MemoryFilters(ontology=run.ontology, kind="strategy", retired=True)
-    near = backend.retrieve(f"{run.query} {judgment.reason}", _KNOWN, filters)
+    near = backend.retrieve(run.query, _KNOWN, filters)
     found = [*(one for one in given if one.kind == "strategy"), *(one.memory for one in near)]
     return [*{memory.memory_id: memory for memory in found}.values()][:_KNOWN]
 
