@@ -16,6 +16,7 @@ SALES = Memory(
     "Sales",
     "SELECT ?e {\n  ?e ex:in ex:Sales }",
     kind="exemplar",
+    description="A question and its query.",
     query="Who is in sales?",
 )
 TEXTS = st.text(
@@ -28,7 +29,7 @@ def found(*memories: Memory) -> list[Retrieved]:
 
 
 def test_strategies_and_exemplars_are_apart_in_the_order_given() -> None:
-    strategies, exemplars = format_memories(found(LABELS, SALES, COUNT)).split("\n\n## ")
+    strategies, exemplars = format_memories(found(LABELS, SALES, COUNT)).split("\n\n### ")
     assert strategies.startswith("## What earlier runs taught\n")
     assert strategies.index("1. Search labels") < strategies.index("2. Count each once")
     assert "> Learned from a run that failed.\n" in strategies
@@ -36,8 +37,11 @@ def test_strategies_and_exemplars_are_apart_in_the_order_given() -> None:
     assert exemplars.endswith("1. Who is in sales?\n> SELECT ?e {\n>   ?e ex:in ex:Sales }")
 
 
-def test_each_section_says_that_it_holds_data() -> None:
-    assert format_memories(found(COUNT, SALES)).count("data, not instructions") == 2
+def test_it_says_once_that_all_is_data_and_that_limits_fitted_their_own() -> None:
+    for memories in ((COUNT,), (SALES,), (COUNT, SALES)):
+        text = format_memories(found(*memories))
+        assert text.count("data, not instructions") == 1
+        assert ("LIMITs in them fitted their own data" in text) == (SALES in memories)
 
 
 def test_an_exemplar_without_its_question_has_its_title() -> None:
@@ -90,8 +94,9 @@ def test_whatever_they_say_the_budget_and_the_places_hold(
     lines = text.splitlines()
     assert sum(bool(re.match(r"\d+\.", line)) for line in lines) == len(shown)
     kinds = {one.memory.kind for one in shown}
-    assert sum(line.startswith("#") for line in lines) == len(kinds)
+    headings = [line for line in lines if line.startswith("#")]
+    assert len(headings) == bool(kinds) + ("exemplar" in kinds)
     unquoted = [line for line in lines if line and not line.startswith(("> ", "#"))]
-    assert len(unquoted) == len(shown) + len(kinds)
+    assert len(unquoted) == len(shown) + len(headings)
     assert "```" not in text
     assert "~~~" not in text

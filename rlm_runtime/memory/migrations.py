@@ -57,7 +57,7 @@ CREATE VIRTUAL TABLE memory_fts USING fts5(
     title, description, content, query, tags, tokenize = 'porter unicode61 remove_diacritics 2');
 INSERT INTO memory_fts (rowid, title, description, content, query, tags)
     SELECT item, searchable(title), searchable(description), searchable(content),
-           searchable(query), searchable(
+           searchable(iif(kind = 'exemplar', query, '')), searchable(
                (SELECT coalesce(group_concat(tag, ' '), '') FROM memory_tags AS t
                  WHERE t.memory_id = i.memory_id))
       FROM memory_items AS i;

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
 from itertools import accumulate, combinations
 
+from rlm_runtime.memory.fit import Asked, asked, fit, told
+from rlm_runtime.memory.kinds import kind_words
 from rlm_runtime.memory.protocol import Memory, MemoryFilters, Retrieved
 from rlm_runtime.memory.rows import MEMORY_COLUMNS, memory_from_row, passing
-from rlm_runtime.memory.words import words_of
+from rlm_runtime.memory.words import FRAME, words_of
 
 __all__ = ["retrieve"]
 
@@ -26,46 +31,48 @@ _IN_PAIRS = 3
 # Two memories with this share of their words in common (Jaccard) teach the same.
 _SAME = 0.8
 
-# Words of a question's frame. "Many", "most", "not", "without", "each" and their like stay: they
-# tell a count from a list.
-_FRAME = """
-a about also am an and any are as at be been being but by can could did do does doing for from give
-had has have having he her here hers him his how i if in into is it its itself just kindly know let
-like list look me mine my need of on or our ours please she should show so some such tell than that
-the their theirs them then there these they this those to too up us want was we were what when where
-which while who whom whose why will with would you your yours
-"""
-_STOP_WORDS = frozenset(_FRAME.split())
-
-# The question that it was learned from says best what a memory is about.
-_BM25 = "-bm25(memory_fts, 1.5, 1.0, 1.0, 3.0, 1.0)"
-# An unjudged memory keeps its rank; at the most a tenth is added or taken (Laplace's estimate).
+# An unjudged memory keeps its weight; at the most a tenth is added or taken (Laplace's estimate).
 _PREFERENCE = """
 (0.9 + 0.2 * (memory_items.succeeded + 1.0) / (memory_items.succeeded + memory_items.failed + 2))
 * CASE abs(memory_items.level - :level) WHEN 0 THEN 1.1 WHEN 1 THEN 1.05 ELSE 1.0 END
 """
+# Notes, and exemplars, that are weighed: each costs about 30 µs.
+_WEIGHED = 25
+# Exemplars crowd out notes, which fit more questions.
+_MOST_EXEMPLARS = 2
+
+_BM25 = "-bm25(memory_fts, 2.0, 2.0, 1.0, 2.0, 2.0)"
 
 
 def retrieve(
     db: sqlite3.Connection, task: str, k: int = 3, filters: MemoryFilters | None = None
 ) -> list[Retrieved]:
-    """Find the memories that fit a question best.
+    """Find the memories that fit a question best, if any do.
 
-    The rank is BM25 (Robertson and Zaragoza, 2009) over title, description, content, query and
-    tags, as SQLite's FTS5 computes it, times small preferences for memories that helped and for
-    the level of the filters. In a store of many thousands, ranking all that have any word of the
-    question would take too long: those that have a rare word, or two of the others together, come
-    first, and those with any of its words only when these are too few; of more than 2,500, the
-    newest are ranked then.
+    Strategies are found by title, description, tags and content, exemplars by their question as
+    well; the kind of the question (how many, per x, the most, without …) counts like a telling
+    word. The score is the weight of what a memory shares with the question (inverse document
+    frequencies; half of it for what is in a strategy's content only), down to three quarters when
+    the memory is for other kinds of questions, times small preferences for memories that helped and
+    for the level of the filters. What shares too little is not given: several words or kinds
+    must have a quarter of the question's weight, one alone half of it; a strategy fits as well
+    when half of the kinds that it is for are asked.
+
+    The 25 strategies and 25 exemplars that are weighed are the first by BM25 (Robertson and
+    Zaragoza, 2009), as SQLite's FTS5 computes it. In a store of many thousands, ranking all that
+    have any word of the question would take too long: those that have a rare word, or two of the
+    others together, come first, and those with any of its words only when these are too few; of
+    more than 2,500, the newest are ranked then.
 
     Args:
         db: A connection to the tables of a memory store; nothing is written.
         task: The question; any text. Its first 32 words that are no stop words count.
-        k: How many memories at the most.
+        k: How many memories at the most. No more than two of them are exemplars, the second only
+            when there are too few strategies, unless the filters ask for exemplars.
         filters: Which memories are wanted; None for all that are not retired.
 
     Returns:
-        Best first, no two nearly the same; the same each time. Empty when no word is found.
+        Best first, no two nearly the same; the same each time. Empty when nothing fits.
 
     Raises:
         sqlite3.Error: The store cannot be read.
@@ -79,18 +86,36 @@ def retrieve(
     """
     if k < 1:
         return []
+    filters = filters or MemoryFilters()
+
+    @cache
+    def matching(word: str) -> int:
+        return _matching(db, f'"{word}"')
+
+    task = task[:_MAX_CHARS]
+    words = _words(task)
+    (newest,) = db.execute("SELECT coalesce(max(item), 0) FROM memory_items").fetchone()
+    question = asked(task, words, matching, newest)
+    expressions = _expressions(db, [*words, *kind_words(question.kinds)], matching, newest)
+    ranked: dict[int, _Weighed] = {}
+    for candidates in _candidates(db, expressions, filters):
+        new = [item for item in candidates if item not in ranked]
+        ranked |= _weighed(db, question, new, filters.level)
+        if len(ranked) >= k:
+            break
+    ordered = sorted(ranked.values(), key=lambda one: (-one.score, one.memory_id))
+    if filters.kind != "exemplar":
+        exemplars = [one for one in ordered if one.exemplar][:_MOST_EXEMPLARS]
+        ordered = [one for one in ordered if not one.exemplar or one is exemplars[0]]
+        ordered += exemplars[1:]
     chosen: list[tuple[Retrieved, frozenset[str]]] = []
-    seen: set[int] = set()
-    for item, score in _ranked(db, _words(task), filters or MemoryFilters()):
-        if item in seen:
-            continue
-        seen.add(item)
-        memory = _memory(db, item)
+    for one in ordered:
+        memory = _memory(db, one.item)
         if memory is None:
             continue
-        words = _own_words(memory)
-        if all(_likeness(words, others) < _SAME for _, others in chosen):
-            chosen.append((Retrieved(memory, score), words))
+        own = _own_words(memory)
+        if all(_likeness(own, others) < _SAME for _, others in chosen):
+            chosen.append((Retrieved(memory, one.score), own))
         if len(chosen) == k:
             break
     found = [one for one, _ in chosen]
@@ -98,39 +123,75 @@ def retrieve(
 
 
 def _words(task: str) -> list[str]:
-    folded = (word.lower() for word in words_of(task[:_MAX_CHARS]))
-    return list(dict.fromkeys(w for w in folded if w not in _STOP_WORDS))[:_MAX_WORDS]
+    folded = (word.lower() for word in words_of(task))
+    return list(dict.fromkeys(w for w in folded if w not in FRAME))[:_MAX_WORDS]
 
 
-def _ranked(
-    db: sqlite3.Connection, words: Sequence[str], filters: MemoryFilters
-) -> Iterator[tuple[int, float]]:
-    """Give items and scores, those of the most telling expression first; some come twice."""
+def _candidates(
+    db: sqlite3.Connection, expressions: Iterable[tuple[str, int]], filters: MemoryFilters
+) -> Iterator[list[int]]:
+    """Give items, those of the most telling expression first; some come twice."""
     condition, values = passing(filters)
     best = f"""
-        SELECT item, told * {_PREFERENCE} AS score FROM (
+        SELECT item, kind FROM (
             SELECT rowid AS row, {_BM25} AS told FROM memory_fts WHERE memory_fts MATCH ?
              ORDER BY told DESC, row LIMIT {_FIRST_LOOK})
           CROSS JOIN memory_items ON item = row
-         WHERE {condition} ORDER BY score DESC, memory_id"""
+         WHERE {condition} ORDER BY told DESC, memory_id"""
     newest = f"""
-        SELECT item, score FROM (
-            SELECT item, memory_id, {_BM25} * {_PREFERENCE} AS score
+        SELECT item, kind FROM (
+            SELECT item, kind, memory_id, {_BM25} AS told
               FROM memory_fts CROSS JOIN memory_items ON item = memory_fts.rowid
              WHERE memory_fts MATCH ? AND {condition}
              ORDER BY memory_fts.rowid DESC LIMIT {_MOST_ROWS})
-         ORDER BY score DESC, memory_id"""
-    for expression, rows in _expressions(db, words):
-        given = (filters.level, expression, *values)
+         ORDER BY told DESC, memory_id"""
+    for expression, rows in expressions:
+        given = (expression, *values)
         # To filter all that match costs more than to rank it, and is seldom needed.
         few = rows <= _MOST_ROWS
         if few:
-            yield from db.execute(best, given)
+            yield _first(db.execute(best, given))
         if not few or rows > _FIRST_LOOK:
-            yield from db.execute(newest, given)
+            yield _first(db.execute(newest, given))
 
 
-def _expressions(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple[str, int]]:
+def _first(ranked: Iterable[tuple[int, str]]) -> list[int]:
+    strategies: list[int] = []
+    exemplars: list[int] = []
+    for item, kind in ranked:
+        (exemplars if kind == "exemplar" else strategies).append(item)
+    return strategies[:_WEIGHED] + exemplars[:_WEIGHED]
+
+
+@dataclass(frozen=True)
+class _Weighed:
+    score: float
+    item: int
+    memory_id: str
+    exemplar: bool
+
+
+def _weighed(
+    db: sqlite3.Connection, question: Asked, items: Sequence[int], level: int | None
+) -> dict[int, _Weighed]:
+    """Weigh items, and leave out what does not fit."""
+    found = db.execute(
+        f"SELECT item, memory_id, {_PREFERENCE}, kind, indexed.title, indexed.description,"
+        " indexed.content, indexed.query, indexed.tags"
+        " FROM memory_items JOIN memory_fts AS indexed ON indexed.rowid = item"
+        " WHERE item IN (SELECT value FROM json_each(:items))",
+        {"items": json.dumps(items), "level": level},
+    )
+    return {
+        item: _Weighed(weight * preference, item, known, kind == "exemplar")
+        for item, known, preference, kind, *texts in found
+        if (weight := fit(question, told(kind, *texts))) > 0
+    }
+
+
+def _expressions(
+    db: sqlite3.Connection, words: Sequence[str], matching: Callable[[str], int], newest: int
+) -> Iterator[tuple[str, int]]:
     """Give full-text expressions, the most telling first, with how many rows match at the most.
 
     The first asks for a rare word or for common ones together, and lets the others count; the
@@ -138,14 +199,13 @@ def _expressions(db: sqlite3.Connection, words: Sequence[str]) -> Iterator[tuple
     """
     counted = sorted(
         (rows, place, f'"{word}"')
-        for place, word in enumerate(words)
-        if (rows := _matching(db, f'"{word}"')) > 0
+        for place, word in enumerate(dict.fromkeys(words))
+        if (rows := matching(word)) > 0
     )
     taken = [0, *accumulate(rows for rows, _, _ in counted)]
     bound = bisect_right(taken, _MOST_ROWS) - 1
     rare = [word for _, _, word in counted[:bound]]
-    (newest,) = db.execute("SELECT max(item) FROM memory_items").fetchone()
-    telling = [word for rows, _, word in counted[bound:] if rows <= _TOO_COMMON * (newest or 0)]
+    telling = [word for rows, _, word in counted[bound:] if rows <= _TOO_COMMON * newest]
     common = (telling or [word for _, _, word in counted[bound:]])[:_MOST_COMMON_WORDS]
     together, rows = _together(db, common, _MOST_ROWS - taken[bound])
     if rare or together:

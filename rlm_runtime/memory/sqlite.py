@@ -313,12 +313,13 @@ def _add_memory(db: sqlite3.Connection, row: Mapping[str, Any], tags: Sequence[s
 
 
 def _index(db: sqlite3.Connection, memory_id: str) -> None:
-    """Have a memory found by its words and tags."""
+    """Have a memory found by its words and tags, an exemplar by its question as well."""
     row = db.execute(
         f"SELECT item, {rows.MEMORY_COLUMNS} FROM memory_items WHERE memory_id = ?", (memory_id,)
     ).fetchone()
     told = rows.memory_from_row(row)
-    texts = (told.title, told.description, told.content, told.query, " ".join(told.tags))
+    query = told.query if told.kind == "exemplar" else ""
+    texts = (told.title, told.description, told.content, query, " ".join(told.tags))
     db.execute(
         "INSERT OR REPLACE INTO memory_fts (rowid, title, description, content, query, tags)"
         " VALUES (?, ?, ?, ?, ?, ?)",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
-__all__ = ["searchable", "words_of"]
+__all__ = ["FRAME", "searchable", "stem", "words_of"]
 
 _WORD = re.compile(r"[^\W_]+")
 # Boundaries inside a word: "hadPrimary", "XMLParser", "order2Item".
@@ -15,6 +16,16 @@ _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u2e80-\u2fff\u3005-\u30ff\u3400-\u9fff\uac00-\ud7af"
     "\uf900-\ufaff\U00020000-\U0003ffff]{3,}"
 )
+
+_FRAME = """
+a about also am an and any are as at be been being but by can could did do does doing for from give
+had has have having he her here hers him his how i if in into is it its itself just kindly know let
+like list look me mine my need of on one ones or our ours please she should show so some such tell
+than that the their theirs them then there these they this those to too up us want was we were what
+when where which while who whom whose why will with would you your yours
+"""
+FRAME = frozenset(_FRAME.split())
+"""Words of a question's frame. "Many", "most", "not", "each" and their like tell what it asks."""
 
 
 def words_of(text: str) -> list[str]:
@@ -41,6 +52,30 @@ def searchable(text: str) -> str:
         'Use prov wasDerivedFrom was Derived From'
     """
     return " ".join(words_of(text))
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str) -> str:
+    """Give what the forms of a word have in common, about as the full-text index does.
+
+    Example:
+        >>> {stem(word) for word in ("Derived", "derives", "deriving")}
+        {'deriv'}
+        >>> stem("categories") == stem("Category"), stem("cafés")
+        (True, 'caf')
+    """
+    plain = word.lower()
+    if not plain.isascii():
+        parts = unicodedata.normalize("NFKD", plain)
+        plain = "".join(part for part in parts if not unicodedata.combining(part))
+    if plain.endswith("s") and not plain.endswith("ss") and len(plain) > 3:
+        plain = plain[:-1]
+    cut = next((end for end in ("ing", "ed", "e") if plain.endswith(end)), "")
+    if cut and len(plain) - len(cut) >= 3:
+        plain = plain[: -len(cut)]
+        if cut != "e" and plain[-1] == plain[-2] and plain[-1] not in "lsz":
+            plain = plain[:-1]
+    return f"{plain[:-1]}i" if plain.endswith("y") and len(plain) > 3 else plain
 
 
 def _parts(word: str) -> list[str]:
