@@ -186,7 +186,7 @@ def _within(seconds: float) -> Asking:
                 return done.result()
         raise TimeoutError(
             f"the model that judges was not done after {seconds:.0f} s. Give it as sub_model= one "
-            "that is quicker, or give a longer timeout=."
+            "that is quicker, or give a longer timeout="
         )
 
     return ask
