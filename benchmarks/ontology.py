@@ -189,12 +189,19 @@ def explore(path: Path, rounds: int) -> None:
     """Print what exploring takes through the tools, bare and with rdflib."""
     syntax = ox.RdfFormat.TURTLE if path.suffix == ".ttl" else ox.RdfFormat.N_QUADS
     store = ox.Store()
-    for quad in ox.parse(path=str(path), format=syntax, base_iri=path.as_uri(), lenient=True):
+    parser = ox.parse(path=str(path), format=syntax, base_iri=path.as_uri(), lenient=True)
+    for quad in parser:
         store.add(ox.Quad(quad.subject, quad.predicate, quad.object))
     queries = queries_for(store)
-    flat = path.parent / f"{path.stem}-flat.nt"
-    store.dump(str(flat), format=ox.RdfFormat.N_TRIPLES, from_graph=ox.DefaultGraph())
-    graph = rdflib.Graph().parse(flat, format="nt")
+    # One graph for all three; as N-Triples it would be so long that ours kept it on disk.
+    flat = path.parent / f"{path.stem}-flat.ttl"
+    store.dump(
+        str(flat),
+        format=ox.RdfFormat.TURTLE,
+        from_graph=ox.DefaultGraph(),
+        prefixes=PREFIXES | parser.prefixes,
+    )
+    graph = rdflib.Graph().parse(flat, format="turtle")
     with open_ontology(flat) as opened:
         select = make_ontology_tools(opened)["sparql_select"]
         print(f"\n{path.stem}: {len(store):,} triples; ms, medians of {rounds}")

@@ -8,7 +8,7 @@ from typing import Any
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.protocol import Ontology, Rows, Term
 from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, with_sort_values
-from rlm_runtime.tools.values import cell, counted_table, join_notes
+from rlm_runtime.tools.values import cell, counted_table, join_notes, select_rows
 from rlm_runtime.tools.why_empty import why_empty
 
 __all__ = ["failed_check", "query_report"]
@@ -34,10 +34,10 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
         None when that is unknown. ``warnings`` is empty when there is nothing to doubt.
     """
     try:
-        rows = ontology.select(query, limit=limit, timeout=timeout)
+        rows, every = select_rows(ontology, query, limit, timeout)
     except QueryError as error:
         return failed_check(f"{type(error).__name__}: {error}")
-    table = counted_table(ontology, query, rows, timeout)
+    table = counted_table(ontology, rows, every)
     repeated = Counter(rows.terms)
     duplicates = len(rows.terms) - len(repeated)
     ties, chance = _past_the_limit(ontology, query, rows, timeout)

@@ -17,10 +17,10 @@ from rlm_runtime.tools.values import (
     MAX_RESULT,
     MAX_ROWS,
     bounded_limit,
-    cut_note,
+    counted_table,
     join_notes,
-    longer,
     resolve,
+    select_rows,
     tabulate,
 )
 from rlm_runtime.tools.why_empty import why_empty
@@ -109,8 +109,8 @@ def make_ontology_tools(
         """
         bound, note = bounded_limit(limit, MAX_ROWS)
         asked = one_call()
-        rows = asked.select(_query_text(query), limit=bound, timeout=timeout)
-        table = _select_table(asked, results, query, rows, timeout)
+        rows, every = select_rows(asked, _query_text(query), bound, timeout)
+        table = _select_table(asked, results, rows, every)
         empty = why_empty(asked, query, rows)
         return {**table, **join_notes(table.get("note"), note, empty.text if empty else None)}
 
@@ -214,14 +214,13 @@ def _query_text(query: object) -> str:
 
 
 def _select_table(
-    ontology: Ontology, results: KeptResults, query: str, rows: Rows, timeout: float
+    ontology: Ontology, results: KeptResults, rows: Rows, every: Rows | None
 ) -> dict[str, Any]:
     """Give the rows of a query; when not all of them are shown, keep as many as can be had."""
-    every = longer(ontology, query, rows, timeout) if rows.truncated else rows
-    if every is rows or every is None:
+    if every is None:
+        return counted_table(ontology, rows, every)
+    if not rows.truncated:
         table = tabulate(ontology, rows)
-        if every is None:
-            return {**table, "total": None, **join_notes(cut_note(rows), table.get("note"))}
         if table["count"] == len(rows):
             return table
     return page(ontology, results.keep(every, complete=not every.truncated), 0, len(rows))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.sparql_tokens import Token, closing, tokens
 
-__all__ = ["QueryText", "read_query_text", "with_longer_limit", "with_sort_values"]
+__all__ = ["QueryText", "is_sorted", "read_query_text", "with_longer_limit", "with_sort_values"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,22 @@ class QueryText:
     limit_span: tuple[int, int] | None
     order: tuple[str, ...]
     projection_end: int | None
+
+
+def is_sorted(query: str) -> bool:
+    """Say whether a query's rows are sorted; of one that is no query, that they are not.
+
+    Example:
+        >>> is_sorted("SELECT ?x { { SELECT ?x { ?x ?p ?o } ORDER BY ?o } }"), is_sorted("order '")
+        (False, False)
+    """
+    if "order" not in query.lower():
+        return False
+    try:
+        found = tokens(query)
+    except QueryError:
+        return False
+    return any(found[i].text.upper() == "ORDER" for i in _outer(found) if found[i].kind == "word")
 
 
 def read_query_text(query: str) -> QueryText:

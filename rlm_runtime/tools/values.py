@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.protocol import Ontology, Plain, Rows, Term
 from rlm_runtime.ontology.terms import in_sparql, kind_of
+from rlm_runtime.tools.query_text import is_sorted
 
 __all__ = [
     "MAX_CELL",
@@ -21,9 +23,9 @@ __all__ = [
     "cut_note",
     "first_in_order",
     "join_notes",
-    "longer",
     "occurs",
     "resolve",
+    "select_rows",
     "suggestions",
     "tabulate",
 ]
@@ -136,14 +138,53 @@ def tabulate(
     }
 
 
-def counted_table(ontology: Ontology, query: str, rows: Rows, timeout: float) -> dict[str, Any]:
+def select_rows(
+    ontology: Ontology, query: str, limit: int, timeout: float
+) -> tuple[Rows, Rows | None]:
+    """Run a query for rows to show, and for all of them to count and keep.
+
+    Args:
+        ontology: What is asked.
+        query: The query.
+        limit: The most rows to show.
+        timeout: Seconds.
+
+    Returns:
+        The rows to show; and up to MAX_COUNT rows, None when so many cannot be had in time.
+
+    Raises:
+        QueryError: The query fails.
+    """
+    # What is sorted has been found as a whole before its first row comes; other rows may be slow
+    # to come, and some of them are better than none.
+    if is_sorted(query):
+        every = _up_to(MAX_COUNT, ontology, query, timeout)
+        if every is not None:
+            if len(every) <= limit:
+                return every, every
+            return replace(every, terms=every.terms[:limit], truncated=True), every
+    rows = ontology.select(query, limit=limit, timeout=timeout)
+    if not rows.truncated:
+        return rows, rows
+    left = timeout - rows.duration
+    return rows, _up_to(MAX_COUNT, ontology, query, left) if left > rows.duration else None
+
+
+def _up_to(limit: int, ontology: Ontology, query: str, timeout: float) -> Rows | None:
+    try:
+        return ontology.select(query, limit=limit, timeout=timeout)
+    except QueryError:
+        # A few rows, if they can be had, tell more than an error would; and if not, so does theirs.
+        return None
+
+
+def counted_table(ontology: Ontology, rows: Rows, every: Rows | None) -> dict[str, Any]:
     """Give the rows of a query as a table; when they were cut, with ``total`` and how to get more.
 
     Args:
         ontology: What was asked.
-        query: What gave the rows; it is run again to count them when they were cut.
-        rows: What it gave.
-        timeout: Seconds for counting.
+        rows: What is shown; see ``select_rows``.
+        every: All rows, or None.
 
     Returns:
         As ``tabulate``; ``total`` is None when there are more than MAX_COUNT rows.
@@ -151,31 +192,8 @@ def counted_table(ontology: Ontology, query: str, rows: Rows, timeout: float) ->
     table = tabulate(ontology, rows)
     if not rows.truncated:
         return table
-    every = longer(ontology, query, rows, timeout)
     table["total"] = None if every is None or every.truncated else len(every)
     return {**table, **join_notes(cut_note(rows), table.get("note"))}
-
-
-def longer(ontology: Ontology, query: str, rows: Rows, timeout: float) -> Rows | None:
-    """Run a query again that was cut, for up to MAX_COUNT rows.
-
-    Args:
-        ontology: What was asked.
-        query: What gave the rows.
-        rows: What it gave, in ``rows.duration`` seconds.
-        timeout: Seconds for both runs together.
-
-    Returns:
-        The rows; None when that many cannot be had, or not in time.
-    """
-    left = timeout - rows.duration
-    if left <= rows.duration:
-        return None
-    try:
-        return ontology.select(query, limit=MAX_COUNT, timeout=left)
-    except QueryError:
-        # The few rows there are tell more than an error would.
-        return None
 
 
 def cut_note(rows: Rows) -> str:
