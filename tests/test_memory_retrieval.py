@@ -112,8 +112,9 @@ def test_the_frame_of_a_question_finds_nothing(store: SQLiteMemoryBackend) -> No
 )
 def test_any_text_can_be_asked(store: SQLiteMemoryBackend, task: str) -> None:
     store.add_memory(Memory("Agents", "An agent acts."))
-    expected = ["Agents"] if "agent" in words_of(task)[:32] else []
-    assert titles(store, task) == expected
+    only = set(words_of(task)) == {"agent"}
+    assert titles(store, task) in ([["Agents"]] if only else [[], ["Agents"]])
+    assert titles(store, "agent") == ["Agents"]
 
 
 @given(st.text(max_size=80))
@@ -133,7 +134,7 @@ def test_filters_change_what_is_found(store: SQLiteMemoryBackend) -> None:
         "Fits": base,
         "About any": replace(base, ontology=None),
         "Other ontology": replace(base, ontology="foaf"),
-        "Exemplar": replace(base, kind="exemplar"),
+        "Exemplar": replace(base, kind="exemplar", query="Which agents?"),
         "Of a failure": replace(base, source="failure"),
         "More tags": replace(base, tags=("count", "time")),
         "Misled": replace(base, succeeded=1, failed=2),
@@ -180,8 +181,7 @@ def test_frequent_words_fill_up_what_rare_ones_leave(
     store.add_memory(Memory("Plans", "A plan."))
     store.add_memory(Memory("Agents and labels", "Agents act and have labels."))
     found = titles(store, "plans of agents that act", 3)
-    assert len(found) == 3
-    assert "Plans" in found
+    assert found == ["Plans"]
     assert titles(store, "agents act labels", 1) == ["Agents and labels"]
     assert len(titles(store, "agents act", 60)) >= 10
     assert len(titles(store, "agents", 3)) == 3
@@ -192,7 +192,7 @@ def test_no_two_are_nearly_the_same(store: SQLiteMemoryBackend) -> None:
     for extra in ("", " Always.", " Check it.", " Really."):
         store.add_memory(Memory("Count agents", told + extra))
     store.add_memory(Memory("Labels", "Agents have a skos:prefLabel in several languages."))
-    found = store.retrieve("count agents", 5)
+    found = store.retrieve("agents", 5)
     assert len(found) == 2
     assert [one.memory.title for one in found] == ["Count agents", "Labels"]
 
@@ -206,10 +206,10 @@ def test_memories_that_helped_come_before_those_that_did_not(store: SQLiteMemory
 
 
 def test_the_level_is_preferred_and_then_its_neighbours(store: SQLiteMemoryBackend) -> None:
-    for title, level in (("Ones", 1), ("Threes", 3), ("Fours", 4), ("None", None)):
+    for title, level in (("Ones", 1), ("Threes", 3), ("Fours", 4), ("Any", None)):
         store.add_memory(Memory(title, f"agent {words_like(title)}", level=level))
     score = scores(store, "agents", MemoryFilters(level=3))
-    assert score["Threes"] > score["Fours"] > score["Ones"] == score["None"]
+    assert score["Threes"] > score["Fours"] > score["Ones"] == score["Any"]
     assert titles(store, "agents", 1, MemoryFilters(level=1)) == ["Ones"]
     assert len(set(scores(store, "agents").values())) == 1
 
@@ -218,23 +218,23 @@ def test_a_better_fit_weighs_more_than_any_preference(store: SQLiteMemoryBackend
     for number in range(20):
         store.add_memory(Memory(f"Other {number}", f"Something else, number {number}."))
     store.add_memory(Memory("Fits", "Orders of a supplier by month", failed=3, level=5))
-    store.add_memory(Memory("Helped", "Months have names and numbers", succeeded=30, level=1))
+    store.add_memory(Memory("Helped", "Orders have months", succeeded=30, level=1))
     found = titles(store, "supplier orders by month", 2, MemoryFilters(level=1))
     assert found == ["Fits", "Helped"]
 
 
 def test_scores_fall_and_the_order_is_the_same_each_time(memories: list[Memory]) -> None:
     answers = []
-    for some in (memories[:300], memories[:300][::-1]):
+    for some in (memories[:1_000], memories[:1_000][::-1]):
         with SQLiteMemoryBackend(":memory:") as store:
             for memory in some:
                 store.add_memory(memory)
-            found = store.retrieve("Which patients do the doctors treat?", 8)
+            found = store.retrieve("Which patients do the doctors treat?", 5)
         scores = [one.score for one in found]
         assert scores == sorted(scores, reverse=True)
         answers.append([one.memory.memory_id for one in found])
     assert answers[0] == answers[1]
-    assert len(answers[0]) == 8
+    assert len(answers[0]) == 5
 
 
 def test_those_that_fit_alike_come_in_the_same_order_whenever_they_were_added() -> None:
@@ -256,11 +256,123 @@ def test_the_best_comes_first_also_when_a_rare_word_found_another(
     for number in range(60):
         store.add_memory(Memory(f"Filler {number}", f"Nothing of it {number}."))
     for name in range(20):
-        store.add_memory(Memory(f"Agent{name}", f"agent w{name}"))
-    store.add_memory(Memory("Long", f"zebra {words_like('long', 400)}"))
-    found = store.retrieve("agent zebra", 3)
-    assert [one.memory.title for one in found][-1] == "Long"
-    assert found[0].score > found[2].score
+        store.add_memory(Memory(f"Agent plan {name}", f"An agent and w{name}."))
+    store.add_memory(Memory("Long", f"A zebra has {words_like('long', 400)}"))
+    found = store.retrieve("agent zebra plan", 3)
+    assert [one.memory.title for one in found][-1] != "Long"
+    assert [one.memory.title for one in store.retrieve("zebra", 3)] == ["Long"]
+
+
+# What runs on a company's data taught: titles, when they help, what to do, and who asked what.
+NOTES = (
+    ("Show the runner-up", "For questions of who has the most or the fewest.",
+     "Sort the counts in falling order and read five rows before one is named.",
+     "Which supplier delivers the most products?"),
+    ("Standing relation or events", "For verbs that name what holds or what happened (orders).",
+     "Count over the direct property and over the event class and name both results.",
+     "Which supplier delivers the most products?"),
+    ("Climb a tree of things", "For numbers per top node of a hierarchy, narrower ones included.",
+     "Follow the upward property any number of times from each thing.",
+     "How many products are in each top-level category, counting narrower ones?"),
+    ("Add the groups up", "For 'how many per x' where a thing has one x.",
+     "Their sum is the number of all instances, or something is missing.",
+     "How many products are in each top-level category, counting narrower ones?"),
+    ("Read a hit before it is believed", "For hits of a search by a synonym or a translation.",
+     "The column matched shows what was found; most employees have no second label.",
+     "Which customer placed the most orders?"),
+    ("The version that holds", "For the current or latest of several dated values.",
+     "Take what has no end, and count those that only have ended ones.",
+     "Which product is the most expensive, at its current price?"),
+)  # fmt: skip
+
+
+@pytest.fixture
+def company(store: SQLiteMemoryBackend) -> SQLiteMemoryBackend:
+    for title, description, content, question in NOTES:
+        level = level_of(question)
+        store.add_memory(
+            Memory(title, content, description, query=question, level=level, tags=("count",))
+        )
+        store.add_memory(
+            Memory(
+                question,
+                f"SELECT ?x (COUNT(?y) AS ?n) {{ ?x ex:p{level} ?y }} ORDER BY ?n # {title}",
+                kind="exemplar",
+                query=question,
+                level=level,
+                tags=("order by",),
+            )
+        )
+    return store
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("Which machine makes the most parts?", {"Show the runner-up"}),
+        ("Who has the largest number of bookings?", {"Show the runner-up"}),
+        ("Which employee placed the fewest orders?", {"Show the runner-up"}),
+        ("How many employees are in each location?", {"Add the groups up"}),
+        ("What is the number of visits per clinic?", {"Add the groups up"}),
+        ("How many books does each subject have, narrower ones included?",
+         {"Climb a tree of things", "Add the groups up"}),
+        ("What is the latest salary of Ada?", {"The version that holds"}),
+        ("What is the highest current salary?", {"Show the runner-up", "The version that holds"}),
+        ("How many employees are there?", set()),
+        ("Which employees placed orders?", set()),
+        ("Which orders did Ada Lovelace place with Globex?", set()),
+    ],
+)  # fmt: skip
+def test_a_strategy_comes_for_its_kind_of_question_and_for_no_other(
+    company: SQLiteMemoryBackend, question: str, expected: set[str]
+) -> None:
+    found = company.retrieve(question, 3, MemoryFilters(level=level_of(question)))
+    strategies = {one.memory.title for one in found if one.memory.kind == "strategy"}
+    assert strategies == expected
+    assert strategies <= expected | (
+        {"Climb a tree of things"} if "Add the groups up" in expected else set()
+    )
+    if not expected:
+        assert found == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["Who wrote Middlemarch?", "What is prov:Activity?", "Which planets have water and a product?"],
+)
+def test_nothing_comes_for_a_question_that_nothing_fits(
+    company: SQLiteMemoryBackend, question: str
+) -> None:
+    assert company.retrieve(question, 9) == []
+
+
+def test_the_question_that_taught_a_strategy_does_not_find_it(store: SQLiteMemoryBackend) -> None:
+    asked = "Which zebra crosses the savanna?"
+    store.add_memory(Memory("Labels", "Names are in rdfs:label.", query=asked))
+    assert titles(store, asked) == []
+    store.add_memory(Memory("Zebras", "ASK {}", kind="exemplar", query=asked))
+    assert titles(store, asked) == ["Zebras"]
+
+
+def test_exemplars_do_not_crowd_out_strategies(store: SQLiteMemoryBackend) -> None:
+    for number in range(5):
+        asked = f"Which pump feeds boiler {words_like(f'x{number}', 4)}?"
+        store.add_memory(Memory(f"E{number}", "ASK {}", kind="exemplar", query=asked))
+    assert len(titles(store, "pump that feeds a boiler", 5)) == 2
+    assert len(titles(store, "pump that feeds a boiler", 5, MemoryFilters(kind="exemplar"))) == 5
+    store.add_memory(Memory("Ducts", f"Pumps feed boilers by ducts. {words_like('d')}"))
+    store.add_memory(Memory("Pipes", f"A boiler is fed, a pump feeds. {words_like('p')}"))
+    found = titles(store, "pump that feeds a boiler", 3)
+    assert {"Ducts", "Pipes"} < set(found)
+
+
+def test_an_exemplar_of_another_form_ranks_lower(store: SQLiteMemoryBackend) -> None:
+    for title in ("How many parts does each pump have?", "Which pump has the most parts?"):
+        store.add_memory(Memory(title, "ASK {}", kind="exemplar", query=title))
+    asked = {"How many parts per pump?": 0, "Which pump has the fewest parts?": 1}
+    for question, first in asked.items():
+        found = titles(store, question, 2)
+        assert found[0].startswith(("How", "Which")[first])
 
 
 @pytest.mark.parametrize("k", [0, -1])

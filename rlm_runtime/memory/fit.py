@@ -15,6 +15,8 @@ __all__ = ["Asked", "Told", "asked", "fit", "told"]
 _KIND = 2.0
 # A word in the text of a note weighs this much of one that tells what the note is about.
 _ASIDE = 0.5
+# Notes for special kinds of questions ("the current price per product") speak of these too.
+_PLAIN = frozenset({"count", "group"})
 # What a memory for other kinds of questions loses.
 _OTHER_KINDS = 0.25
 # Of the question's weight: what one word or kind must have, and what several must have together.
@@ -92,10 +94,11 @@ def asked(task: str, counted: Container[str], matching: Callable[[str], int], to
 def fit(question: Asked, memory: Told) -> float:
     """Weigh how well a memory fits a question; 0 when it does not.
 
-    The weight is that of the words and kinds that they share. A memory for other kinds of
-    questions weighs a quarter less. It fits when what they share has a quarter of the weight of
-    all words and kinds of the question, or half if it is one only; a note fits as well when the
-    question is of half of the kinds that it is for.
+    The weight is that of the words and kinds that they share; where the memory is for several
+    kinds, it weighs up to a quarter less when not all of them are asked. It fits when what they
+    share has a quarter of the weight of all words and kinds of the question, or half if it is one
+    only. A note that is for some kinds always fits a question of these, and the kinds do not
+    count for other questions.
 
     Example:
         >>> question = Asked(frozenset({"count"}), {"order": 1.0})
@@ -105,8 +108,9 @@ def fit(question: Asked, memory: Told) -> float:
         (0.0, 2.0)
     """
     meant = question.kinds & memory.about
+    for_it = not memory.exemplar and _is_for(memory.about, question.kinds)
     shares: list[float] = []
-    if meant or not memory.about:
+    if for_it or memory.exemplar or not memory.about:
         shares += [_KIND for _ in question.kinds & memory.named]
         aside = question.kinds - memory.named
         shares += [_KIND * _ASIDE for kind in aside if says_kind(kind, memory.content)]
@@ -117,13 +121,21 @@ def fit(question: Asked, memory: Told) -> float:
         if word in memory.aside and word not in memory.words
     ]
     shared, whole = sum(shares), _KIND * len(question.kinds) + sum(question.words.values())
-    enough = shared >= whole * (_TOGETHER if len(shares) > 1 else _ALONE)
-    if not shares or not (
-        enough or (not memory.exemplar and 2 * len(meant) >= len(memory.about) > 0)
-    ):
+    needed = 0.0 if for_it else whole * (_TOGETHER if len(shares) > 1 else _ALONE)
+    if not shares or shared < needed:
         return 0.0
     others = memory.about | question.kinds if memory.exemplar else memory.about
     return shared * (1 - _OTHER_KINDS * (1 - len(meant) / len(others))) if others else shared
+
+
+def _is_for(about: frozenset[str], asked_for: frozenset[str]) -> bool:
+    """Tell whether half of what is special about a note is asked; of what is plain, all."""
+    special = about - _PLAIN
+    return (
+        2 * len(special & asked_for) >= len(special)
+        if special
+        else bool(about) and about <= asked_for
+    )
 
 
 def _stems(*texts: str) -> frozenset[str]:

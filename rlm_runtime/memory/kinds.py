@@ -8,7 +8,7 @@ from functools import lru_cache
 __all__ = ["kind_words", "kinds_of", "says_kind", "without_kinds"]
 
 _EST = (
-    "(?:high|low|larg|great|small|bigg|old|young|new|lat|earli|long|short|few|cheap|heavi|fast|slow"
+    "(?:high|low|larg|great|small|bigg|old|young|earli|long|short|few|cheap|heavi|fast|slow"
     "|clos|near|deep|wid|rich|strong)est"
 )
 _NUMBER = r"(?:\d|an?\b|one\b|two\b|three\b|five\b|ten\b|n\b|x\b)"
@@ -26,7 +26,7 @@ _KINDS = {
     "current": (r"current(?:ly)?|latest|newest|nowadays|today|valid|up to date", "current latest"),
     "threshold": (
         r"(?:more|less|fewer|greater|higher|lower) than|(?:at (?:least|most)|over|under|above|below"
-        rf"|exceeding)(?= {_NUMBER})|or more|having|enough|thresholds?",
+        rf"|exceeding)(?= {_NUMBER})|(?<=\d )or more|having|enough|thresholds?",
         "threshold having than",
     ),
     "negation": (

@@ -55,8 +55,9 @@ def retrieve(
     frequencies; half of it for what is in a strategy's content only), down to three quarters when
     the memory is for other kinds of questions, times small preferences for memories that helped and
     for the level of the filters. What shares too little is not given: several words or kinds
-    must have a quarter of the question's weight, one alone half of it; a strategy fits as well
-    when half of the kinds that it is for are asked.
+    must have a quarter of the question's weight, one alone half of it; a strategy that
+    says for which kinds of questions it is counts by its words only for others, and always fits
+    for its own.
 
     The 25 strategies and 25 exemplars that are weighed are the first by BM25 (Robertson and
     Zaragoza, 2009), as SQLite's FTS5 computes it. In a store of many thousands, ranking all that
@@ -92,7 +93,9 @@ def retrieve(
     def matching(word: str) -> int:
         return _matching(db, f'"{word}"')
 
-    task = task[:_MAX_CHARS]
+    if len(task) > _MAX_CHARS:
+        # Without the word that the cut goes through.
+        task = task[:_MAX_CHARS].rsplit(None, 1)[0]
     words = _words(task)
     (newest,) = db.execute("SELECT coalesce(max(item), 0) FROM memory_items").fetchone()
     question = asked(task, words, matching, newest)
