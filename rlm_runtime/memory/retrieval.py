@@ -49,15 +49,16 @@ def retrieve(
 ) -> list[Retrieved]:
     """Find the memories that fit a question best, if any do.
 
-    Strategies are found by title, description, tags and content, exemplars by their question as
-    well; the kind of the question (how many, per x, the most, without …) counts like a telling
-    word. The score is the weight of what a memory shares with the question (inverse document
-    frequencies; half of it for what is in a strategy's content only), down to three quarters when
-    the memory is for other kinds of questions, times small preferences for memories that helped and
-    for the level of the filters. What shares too little is not given: several words or kinds
-    must have a quarter of the question's weight, one alone half of it; a strategy that
-    says for which kinds of questions it is counts by its words only for others, and always fits
-    for its own.
+    A strategy is matched by title, description, tags and content, not by the question that taught
+    it; an exemplar by its title and question. The kind of the question (how many, per x, the most,
+    without …) counts like a telling word. The score is the weight of what a memory shares with
+    the question (inverse document frequencies, 2 for a kind; half of it for what is in a
+    strategy's content only), up to a quarter less when the memory is for other kinds as well,
+    times small preferences for memories that helped and for the level of the filters.
+
+    What shares too little is not given: several words or kinds must have a quarter of the
+    question's weight together, one alone half of it. A strategy whose description (or else title)
+    says for which kinds of questions it is always fits these, and others by its words only.
 
     The 25 strategies and 25 exemplars that are weighed are the first by BM25 (Robertson and
     Zaragoza, 2009), as SQLite's FTS5 computes it. In a store of many thousands, ranking all that
