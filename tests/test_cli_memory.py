@@ -112,10 +112,10 @@ def test_json_has_all_of_a_memory(store: Path) -> None:
 
 
 def test_search_gives_what_a_run_would_be_given(store: Path) -> None:
-    first, *_ = told("search", "Which label has Agent?", "--ontology", "prov")
+    first, *_ = told("search", LABEL.query, "--ontology", "prov")
     assert first["title"] == LABEL.title
     assert first["score"] > 0
-    assert LABEL.memory_id[:8] in shown("search", "Which label has Agent?").splitlines()[1]
+    assert LABEL.memory_id[:8] in shown("search", LABEL.query).splitlines()[1]
     assert shown("search", "zebra") == "No memory fits this question.\n"
 
 

@@ -331,7 +331,7 @@ def test_a_memory_is_found_by_its_words_and_its_tags(store: SQLiteMemoryBackend)
     known = store.add_memory(COUNT)
     store.add_memory(LABEL)
     store.add_memory(Memory(COUNT.title, COUNT.content, tags=("cardinality",)))
-    for task in ("Count them", "cardinality of a class"):
+    for task in ("Count them", "cardinality"):
         assert store.retrieve(task)[0].memory.memory_id == known
     store.set_retired(known, True)
     assert known not in {found.memory.memory_id for found in store.retrieve("Count them")}

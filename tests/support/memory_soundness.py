@@ -18,7 +18,7 @@ SELECT memory_id, accessed, succeeded, failed,
   FROM memory_items AS i
 """
 _TEXTS = """
-SELECT item, title, description, content, query,
+SELECT item, title, description, content, iif(kind = 'exemplar', query, ''),
        (SELECT coalesce(group_concat(tag, ' '), '')
           FROM (SELECT tag FROM memory_tags AS t WHERE t.memory_id = i.memory_id ORDER BY tag))
   FROM memory_items AS i ORDER BY item
