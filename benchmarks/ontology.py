@@ -34,6 +34,7 @@ from benchmarks.search_labels import SIZES, measure, table  # noqa: E402
 from rlm_runtime import open_ontology  # noqa: E402
 from rlm_runtime.ontology import Ontology  # noqa: E402
 from rlm_runtime.tools import make_ontology_tools  # noqa: E402
+from rlm_runtime.tools.values import MAX_COUNT  # noqa: E402
 from tests.support.vocabularies import fetch_vocabulary  # noqa: E402
 
 BRICK = ("brickschema==0.8.0", "brickschema/ontologies/1.4/Brick.ttl")
@@ -107,6 +108,12 @@ def median(work: Callable[[], Any], rounds: int) -> float:
     return statistics.median(timed(work) for _ in range(rounds))
 
 
+def varied(work: Callable[[str], Any], query: str) -> Callable[[], Any]:
+    """Do something with a query that is another text each time, so that none is remembered."""
+    numbers = itertools.count()
+    return lambda: work(f"{query} # {next(numbers)}")
+
+
 def queries_for(store: ox.Store) -> dict[str, str]:
     """Fill in what the queries are about: the class with most subclasses, and one below it."""
 
@@ -131,33 +138,36 @@ def queries_for(store: ox.Store) -> dict[str, str]:
     return queries
 
 
+BARE = """
+import pathlib, sys, time
+import pyoxigraph as ox
+path = pathlib.Path(sys.argv[1])
+syntax = ox.RdfFormat.TURTLE if path.suffix == ".ttl" else ox.RdfFormat.N_QUADS
+began = time.perf_counter()
+ox.Store().bulk_load(path=sys.argv[1], format=syntax, base_iri=path.as_uri(), lenient=True)
+print(time.perf_counter() - began)
+"""
+OURS = """
+import sys, time
+from rlm_runtime.ontology import open_ontology
+began = time.perf_counter()
+with open_ontology(sys.argv[1]):
+    print(time.perf_counter() - began)
+"""
+
+
 def load(path: Path, rounds: int) -> None:
-    """Print what loading a file takes, in each way."""
+    """Print what loading a file takes, each time in a process of its own."""
     tiny = path.parent / "tiny.ttl"
     tiny.write_text("<http://e/a> <http://e/b> <http://e/c> .")
-    formats = {".ttl": ox.RdfFormat.TURTLE, ".nq": ox.RdfFormat.N_QUADS}
-
-    def bare() -> None:
-        base = path.as_uri()
-        store = ox.Store()
-        store.bulk_load(path=str(path), format=formats[path.suffix], base_iri=base, lenient=True)
-
-    def hosted(file: Path) -> Callable[[], None]:
-        # Each time another file, or the worker that has it would be shared.
-        def work() -> None:
-            open_ontology(copies.pop()).close()
-
-        copies = []
-        for number in range(rounds):
-            copy = path.parent / f"copy-{number}-{file.name}"
-            copy.write_bytes(file.read_bytes())
-            # Of a file that was just written, the content is compared, not the time.
-            os.utime(copy, (1, 1))
-            copies.append(copy)
-        return work
-
-    plain, start = median(bare, rounds), median(hosted(tiny), rounds)
-    ours = median(hosted(path), rounds)
+    for file in (path, tiny):
+        # Of a file that was just written, the content is compared, not the time.
+        os.utime(file, (1, 1))
+    seconds = [
+        [in_a_process(code, file) for code, file in ((BARE, path), (OURS, tiny), (OURS, path))]
+        for _ in range(rounds)
+    ]
+    plain, start, ours = map(statistics.median, zip(*seconds, strict=True))
     slow = timed(lambda: rdflib.Dataset(default_union=True).parse(path))
     print(
         f"{path.name:12} pyoxigraph {plain * 1e3:7.0f} ms   ours {ours * 1e3:7.0f} ms, of which "
@@ -175,14 +185,12 @@ def bare_rows(store: ox.Store, query: str) -> list[Any]:
 
 
 def plain_rows(graph: rdflib.Graph, query: str) -> list[dict[str, Any]]:
-    """Give the first rows as the tools do: dicts of plain values."""
+    """Give the first rows as the tools do, as dicts of plain values, once all are counted."""
     result = graph.query(query)
     if result.askAnswer is not None:
         return [{"ask": result.askAnswer}]
-    return [
-        {name: term.toPython() for name, term in row.asdict().items()}
-        for row in itertools.islice(result, LIMIT)
-    ]
+    rows = list(itertools.islice(result, MAX_COUNT))
+    return [{k: term.toPython() for k, term in row.asdict().items()} for row in rows[:LIMIT]]
 
 
 def explore(path: Path, rounds: int) -> None:
@@ -208,12 +216,9 @@ def explore(path: Path, rounds: int) -> None:
         print(f"{'':16}{'rdflib':>10}{'bare':>10}{'tools':>10}{'x rdflib':>10}")
         gains = []
         for name, query in queries.items():
-            theirs = median(lambda q=query: plain_rows(graph, q), max(1, rounds // 5))
-            bare = median(
-                lambda q=query: bare_rows(store, q),
-                rounds,
-            )
-            ours = median(lambda q=query: select(q, LIMIT), rounds)
+            theirs = median(varied(lambda q: plain_rows(graph, q), query), max(3, rounds // 5))
+            bare = median(varied(lambda q: bare_rows(store, q), query), rounds)
+            ours = median(varied(lambda q: select(q, LIMIT), query), rounds)
             gains.append(theirs / ours)
             times = "".join(f"{seconds * 1e3:10.2f}" for seconds in (theirs, bare, ours))
             print(f"{name:16}{times}{gains[-1]:9.0f}x")
@@ -232,9 +237,9 @@ def large(folder: Path, triples: int) -> None:
             path=str(path), format=ox.RdfFormat.N_TRIPLES
         )
     )
-    built = in_a_process(path)
-    start = statistics.median(in_a_process(tiny) for _ in range(5))
-    again = statistics.median(in_a_process(path) for _ in range(5))
+    built = in_a_process(OURS, path)
+    start = statistics.median(in_a_process(OURS, tiny) for _ in range(5))
+    again = statistics.median(in_a_process(OURS, path) for _ in range(5))
     print(
         f"{triples:,} triples: bare pyoxigraph on disk {bare:.1f} s; ours, with its label index, "
         f"{built:.1f} s; opened again {again * 1e3:.0f} ms, of which {start * 1e3:.0f} ms start "
@@ -244,15 +249,8 @@ def large(folder: Path, triples: int) -> None:
         rush(opened)
 
 
-def in_a_process(path: Path) -> float:
-    """Give the seconds to open a source in a process of its own, which shares no worker."""
-    code = (
-        "import sys, time\n"
-        "from rlm_runtime.ontology import open_ontology\n"
-        "began = time.perf_counter()\n"
-        "with open_ontology(sys.argv[1]):\n"
-        "    print(time.perf_counter() - began)\n"
-    )
+def in_a_process(code: str, path: Path) -> float:
+    """Give the seconds that code measures in a process of its own, which shares no worker."""
     done = subprocess.run(
         [sys.executable, "-c", code, str(path)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},

@@ -42,7 +42,6 @@ class RdfBytes:
 
     Attributes:
         head: The first bytes (up to 64 KiB), to decide the format by; they are read again.
-        tail: The last bytes (up to 4 KiB) of what was read so far.
         is_blank: Whether there is nothing but space in it.
     """
 
@@ -54,23 +53,26 @@ class RdfBytes:
             self._left += chunk
         self.head = self._left[:_CHUNK]
         self.is_blank = len(self.head) < _CHUNK and not self.head.strip()
-        self.tail = b""
+        self._before = b""
+
+    @property
+    def tail(self) -> bytes:
+        """The last bytes (up to 4 KiB) of what was read so far."""
+        return (self._before + self._left[: self._at])[-_TAIL:]
 
     def read(self, size: int = -1) -> bytes:
         """Give up to ``size`` bytes, all that is left if it is negative; b"" at the end."""
         if size < 0:
             everything = self._left[self._at :] + b"".join(self._chunks)
+            self._before = (self.tail + everything)[-_TAIL:]
             self._left, self._at = b"", 0
-            return self._passed(everything)
+            return everything
         if self._at == len(self._left):
+            self._before = self.tail
             self._left, self._at = next(self._chunks, b""), 0
         # Parsers ask for some kilobytes at a time; to cut them off the rest would copy that.
         data = self._left[self._at : self._at + size]
         self._at += len(data)
-        return self._passed(data)
-
-    def _passed(self, data: bytes) -> bytes:
-        self.tail = (self.tail + data[-_TAIL:])[-_TAIL:]
         return data
 
 

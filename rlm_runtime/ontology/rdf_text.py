@@ -40,10 +40,11 @@ class RdfText:
             OntologyError: Triples are nested deeper than 1,000.
         """
         data = self._content.read(size)
+        if not (self._depth or self._last or b"<<" in data or data.endswith(b"<")):
+            return data
         # A mark may lie across two reads.
         seen = self._last + data
-        if self._depth or b"<<" in seen:
-            self._count(seen)
+        self._count(seen)
         self._last = b"<" if seen.endswith(b"<") and not seen.endswith(b"<<") else b""
         return data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
@@ -46,8 +47,11 @@ _TOKEN = re.compile(
 )
 
 
-def tokens(query: str) -> list[Token]:
+@functools.lru_cache(maxsize=16)
+def tokens(query: str) -> tuple[Token, ...]:
     """Cut a query into tokens; white space and comments are left out.
+
+    The last ones are remembered: a query is looked at from several sides.
 
     Raises:
         QueryError: Some character begins no token, as in a string that is never closed.
@@ -67,7 +71,7 @@ def tokens(query: str) -> list[Token]:
         if kind != "skip":
             found.append(Token(kind, part[0], at))  # pyright: ignore[reportArgumentType]
         at = part.end()
-    return found
+    return tuple(found)
 
 
 def closing(found: Sequence[Token], opening: int) -> int | None:

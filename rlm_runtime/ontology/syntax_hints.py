@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from itertools import pairwise
 
 from rlm_runtime.errors import QueryError
@@ -74,7 +75,7 @@ def _offset(query: str, message: str) -> int:
     return max(0, offset - min(map(len, _KEYWORD.findall(expected)), default=0))
 
 
-def _unclosed(parts: list[Token]) -> Token | None:
+def _unclosed(parts: Sequence[Token]) -> Token | None:
     """Give the innermost bracket that is never closed."""
     waiting: list[Token] = []
     for token in parts:
@@ -89,7 +90,7 @@ def _unclosed(parts: list[Token]) -> Token | None:
     return waiting[-1] if waiting else None
 
 
-def _hint(parts: list[Token], message: str) -> str:
+def _hint(parts: Sequence[Token], message: str) -> str:
     texts = [token.text.upper() for token in parts]
     pairs = list(pairwise(texts))
     if "variable that is unbound" in message:

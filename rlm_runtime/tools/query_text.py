@@ -127,7 +127,7 @@ def with_sort_values(read: QueryText, columns: Sequence[str]) -> tuple[str, tupl
     return f"{before}{''.join(added)}{after}", tuple(names)
 
 
-def _outer(found: list[Token]) -> list[int]:
+def _outer(found: Sequence[Token]) -> list[int]:
     """Give the places of the tokens outside all braces and parentheses, ``{`` included."""
     places = []
     depth = 0
@@ -141,7 +141,7 @@ def _outer(found: list[Token]) -> list[int]:
     return places
 
 
-def _order_keys(query: str, found: list[Token], i: int) -> tuple[str, ...]:
+def _order_keys(query: str, found: Sequence[Token], i: int) -> tuple[str, ...]:
     """Give the expressions from the token after ORDER BY on, up to the next clause."""
     keys = []
     while i < len(found):
