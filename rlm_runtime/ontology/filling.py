@@ -10,7 +10,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from rlm_runtime.errors import OntologyError
 from rlm_runtime.ontology.imports import wanted_imports
-from rlm_runtime.ontology.rdf_bytes import RdfBytes, open_rdf
+from rlm_runtime.ontology.rdf_bytes import RdfBytes, holds_more_than, open_rdf
 from rlm_runtime.ontology.rdf_format import Syntax, syntax_of
 from rlm_runtime.ontology.rdf_json import RdfJson
 from rlm_runtime.ontology.rdf_text import RdfText
@@ -28,6 +28,7 @@ OnProgress = Callable[[int, int], None]
 are read first and then indexed."""
 
 _STEP = 2**20
+_AT_ONCE = 8 * 2**20
 
 
 @dataclass
@@ -138,6 +139,11 @@ def _read(path: Path, content: RdfBytes, syntax: Syntax, store: Store) -> dict[s
         store.bulk_load(cast(IO[bytes], xml), RdfFormat.RDF_XML, base_iri=base, lenient=True)
         return xml.prefixes
     stream: Any = RdfJson(path, content) if syntax == "jsonld" else RdfText(path, content)
+    if syntax == "nquads" and not holds_more_than(path, _AT_ONCE):
+        # Lines declare no prefixes, and cannot nest so that they keep a parser busy; it would ask
+        # for them two kilobytes at a time.
+        store.bulk_load(stream.read(), RdfFormat.N_QUADS, base_iri=base, lenient=True)
+        return {}
     formats = {
         "trig": RdfFormat.TRIG,
         "n3": RdfFormat.N3,

@@ -73,14 +73,16 @@ def run_query(
         for row in rows:
             if stopped():
                 raise QueryTimeout("The query was stopped.")
-            cells = [_UNBOUND if node is None else _cell(node) for node in row]
-            size += sum(len(cell[0]) + _CELL for cell in cells)
+            cells: list[str] = []
+            for node in row:
+                cell = _UNBOUND if node is None else _cell(node)
+                size += len(cell[0]) + _CELL
+                cells += cell
             if count == query.limit or size > _MOST_CHARACTERS:
                 truncated = True
                 break
             count += 1
-            for cell in cells:
-                taken += cell
+            taken += cells
     except MemoryError as error:
         raise QueryError(f"The query needs too much memory: {error}. Narrow it.") from error
     # The engine's own errors: a custom function, a failing cast of the whole query.

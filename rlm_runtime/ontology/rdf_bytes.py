@@ -63,8 +63,8 @@ class RdfBytes:
     def read(self, size: int = -1) -> bytes:
         """Give up to ``size`` bytes, all that is left if it is negative; b"" at the end."""
         if size < 0:
-            everything = self._left[self._at :] + b"".join(self._chunks)
-            self._before = (self.tail + everything)[-_TAIL:]
+            everything = b"".join([self._left[self._at :], *self._chunks])
+            self._before = (self.tail + everything[-_TAIL:])[-_TAIL:]
             self._left, self._at = b"", 0
             return everything
         if self._at == len(self._left):

