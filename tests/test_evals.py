@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
@@ -339,6 +339,7 @@ class TestStatistics:
         st.lists(st.tuples(st.floats(0, 1e6), st.floats(0, 1e6)), min_size=1, max_size=30),
         st.sampled_from(["grounded", "tokens"]),
     )
+    @example([(0.0, 0.0), (0.0, 1.7408229101665333e-276)], "grounded")
     def test_any_figures_give_a_difference_within_its_interval(
         self, figures: list[tuple[float, float]], metric: str
     ) -> None:

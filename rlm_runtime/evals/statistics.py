@@ -13,7 +13,8 @@ from rlm_runtime.evals.values import METRICS, Comparison, Pair
 
 __all__ = ["compare", "compare_all", "load_scipy_stats"]
 
-# What floating-point sums of the same figures may differ by.
+# What floating-point sums of the same figures may differ by, as a share and in all: the smallest
+# figure that means anything is a cost of some 1e-8 dollars.
 _SAME = 1e-12
 
 
@@ -78,7 +79,9 @@ def compare(
         for number, seeds in by_question.items()
     }
     differences = {
-        number: 0.0 if math.isclose(without, with_memory, rel_tol=_SAME) else with_memory - without
+        number: 0.0
+        if math.isclose(without, with_memory, rel_tol=_SAME, abs_tol=_SAME)
+        else with_memory - without
         for number, (without, with_memory) in means.items()
     }
     values = list(differences.values())
