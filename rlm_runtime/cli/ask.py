@@ -12,6 +12,14 @@ import typer
 
 from rlm_runtime.cli.output import Page, print_json, warnings_on
 from rlm_runtime.cli.render import StepsView
+from rlm_runtime.cli.run_options import (
+    ApiBaseOption,
+    ExperimentOption,
+    ModelOption,
+    OntologyArgument,
+    QuietOption,
+    TrackingUriOption,
+)
 from rlm_runtime.cli.run_view import LABEL_WIDTH, settings_words, show_answer, show_totals
 from rlm_runtime.cli.stopping import stopped_by_sigterm
 from rlm_runtime.cli.tree import TreeOrder
@@ -67,30 +75,13 @@ def ask(
     question: Annotated[
         str, typer.Argument(metavar="QUESTION", help="In words.", show_default=False)
     ],
-    ontology: Annotated[
-        str,
-        typer.Argument(
-            metavar="ONTOLOGY",
-            help="A file or folder of RDF, or the address of a SPARQL endpoint.",
-            show_default=False,
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RLM_MODEL",
-            metavar="NAME",
-            help="The LM: a LiteLLM name such as openai/gpt-4o-mini, or offline (needs no key).",
-            show_default=False,
-        ),
-    ] = None,
+    ontology: OntologyArgument,
+    model: ModelOption = None,
     sub_model: Annotated[
         str | None,
         typer.Option(metavar="NAME", help="The LM for llm_query in cells; default: the same."),
     ] = None,
-    api_base: Annotated[
-        str | None, typer.Option(metavar="URL", help="Endpoint of the LM, if not its maker's own.")
-    ] = None,
+    api_base: ApiBaseOption = None,
     max_iterations: Annotated[
         int, typer.Option(metavar="N", min=1, help="The most turns of the LM.")
     ] = 8,
@@ -138,15 +129,11 @@ def ask(
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Make an MLflow run with a trace.")
     ] = False,
-    experiment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="MLflow experiment (implies --mlflow).")
-    ] = None,
+    experiment: ExperimentOption = None,
     run_name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Name of the MLflow run (implies --mlflow).")
     ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(metavar="URI", help="MLflow store (implies --mlflow).")
-    ] = None,
+    tracking_uri: TrackingUriOption = None,
     tag: Annotated[
         list[str] | None, typer.Option(metavar="K=V", help="Tag of the run; may be repeated.")
     ] = None,
@@ -156,7 +143,7 @@ def ask(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole result as JSON to standard output.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
     debug: Annotated[
         bool,
         typer.Option(

@@ -12,6 +12,14 @@ import typer
 
 from rlm_runtime.cli.memory_store import JsonOption, existing_store
 from rlm_runtime.cli.output import Page, one_line, warnings_on
+from rlm_runtime.cli.run_options import (
+    ApiBaseOption,
+    ExperimentOption,
+    ModelOption,
+    OntologyArgument,
+    QuietOption,
+    TrackingUriOption,
+)
 from rlm_runtime.cli.stopping import stopped_by_sigterm
 from rlm_runtime.cli.words import time_words
 from rlm_runtime.errors import ConfigurationError
@@ -34,23 +42,8 @@ def evaluate(
             show_default=False,
         ),
     ],
-    ontology: Annotated[
-        str,
-        typer.Argument(
-            metavar="ONTOLOGY",
-            help="A file or folder of RDF, or the address of a SPARQL endpoint.",
-            show_default=False,
-        ),
-    ],
-    model: Annotated[
-        str | None,
-        typer.Option(
-            envvar="RLM_MODEL",
-            metavar="NAME",
-            help="The LM: a LiteLLM name such as openai/gpt-4o-mini, or offline (needs no key).",
-            show_default=False,
-        ),
-    ] = None,
+    ontology: OntologyArgument,
+    model: ModelOption = None,
     sub_model: Annotated[
         str | None,
         typer.Option(
@@ -59,9 +52,7 @@ def evaluate(
             "llm_query in cells; default: the same.",
         ),
     ] = None,
-    api_base: Annotated[
-        str | None, typer.Option(metavar="URL", help="Endpoint of the LM, if not its maker's own.")
-    ] = None,
+    api_base: ApiBaseOption = None,
     seeds: Annotated[
         int, typer.Option(metavar="N", min=1, help="How often to ask the questions.")
     ] = 1,
@@ -112,12 +103,8 @@ def evaluate(
     mlflow: Annotated[
         bool, typer.Option("--mlflow", help="Make an MLflow run, with a child for each run.")
     ] = False,
-    experiment: Annotated[
-        str | None, typer.Option(metavar="NAME", help="MLflow experiment (implies --mlflow).")
-    ] = None,
-    tracking_uri: Annotated[
-        str | None, typer.Option(metavar="URI", help="MLflow store (implies --mlflow).")
-    ] = None,
+    experiment: ExperimentOption = None,
+    tracking_uri: TrackingUriOption = None,
     as_csv: Annotated[bool, typer.Option("--csv", help="Give the figures as CSV.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Give Markdown.")] = False,
     as_latex: Annotated[
@@ -131,7 +118,7 @@ def evaluate(
         Path | None,
         typer.Option(metavar="FILE", help="Draw the differences: a .png, .svg or .pdf."),
     ] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress.")] = False,
+    quiet: QuietOption = False,
 ) -> None:
     """Ask the same questions with and without memory, and compare.
 

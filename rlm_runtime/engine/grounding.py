@@ -10,6 +10,7 @@ from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology import Ontology
 from rlm_runtime.ontology.prefixes import LOCAL_NAME, NAME_CHARS, PREFIX_NAME
 from rlm_runtime.ontology.query_parts import query_parts
+from rlm_runtime.ontology.vocabulary import META
 from rlm_runtime.types import Grounding
 
 __all__ = ["ground"]
@@ -24,12 +25,6 @@ _MAX_IRIS = 500
 _MAX_NAME = 2_000
 _SECONDS = 10.0
 _LEGAL = re.compile(r'[A-Za-z][A-Za-z0-9+.-]*:[^\x00-\x20<>"{}|^`\\\ud800-\udfff]{1,2000}')
-_BUILT_IN = (
-    "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
-    "http://www.w3.org/2000/01/rdf-schema#",
-    "http://www.w3.org/2001/XMLSchema#",
-    "http://www.w3.org/2002/07/owl#",
-)
 
 
 def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Grounding:
@@ -54,7 +49,7 @@ def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Groundin
     rows, error = _run_again(ontology, sparql)
     # Only a query that runs can be taken apart.
     asked = query_parts(sparql, ontology.prefixes).iris if rows is not None else ()
-    asked = [iri for iri in asked if not iri.startswith(_BUILT_IN)]
+    asked = [iri for iri in asked if not iri.startswith(META)]
     wanted = list(dict.fromkeys([*named, *asked]))
     present = _present(ontology, wanted)
     # As in STR(ex:): what names begin with is no name.

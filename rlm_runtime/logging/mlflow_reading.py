@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from rlm_runtime.errors import ConfigurationError, RlmError
 from rlm_runtime.logging.mlflow_health import is_server, probe
-from rlm_runtime.logging.mlflow_store import resolve_tracking_uri
+from rlm_runtime.logging.mlflow_store import DATABASES, resolve_tracking_uri
 from rlm_runtime.redaction import without_login
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["existing_store", "reading"]
 
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 _TABLE = "experiments"
 # Addresses without anything that tells them from folders.
 _NAMES = ("databricks", "databricks-uc", "uc")
@@ -71,7 +70,7 @@ def reading(tracking_uri: str | None = None) -> Iterator[MlflowClient]:
     shown = without_login(uri)
     try:
         probe(uri)
-        if uri.startswith(_DATABASES):
+        if uri.startswith(DATABASES):
             _look(uri)
         yield MlflowClient(tracking_uri=uri)
     except MlflowException as error:

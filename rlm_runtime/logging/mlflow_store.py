@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADVICE",
+    "DATABASES",
     "attempt",
     "connect",
     "import_mlflow",
@@ -42,7 +43,7 @@ ADVICE = (
 """What a reader can do when MLflow fails."""
 
 _SCHEMA_LOCK_SECONDS = 120.0
-_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 T = TypeVar("T")
 
@@ -75,7 +76,7 @@ def import_mlflow(tracking_uri: str | None = None) -> ModuleType | None:
             "Run: pip install 'rlm-runtime[mlflow]'",
         )
         return None
-    if resolve_tracking_uri(tracking_uri).startswith(_DATABASES):
+    if resolve_tracking_uri(tracking_uri).startswith(DATABASES):
         importlib.import_module("mlflow.store.tracking.sqlalchemy_store")
     return mlflow
 
@@ -189,7 +190,7 @@ def attempt(doing: str, call: Callable[[], T], seconds: float) -> tuple[bool, T 
 def _schema_lock(tracking_uri: str) -> Iterator[None]:
     """Hold a lock while a database is opened for the first time in this process."""
     with _made_lock:
-        needed = tracking_uri.startswith(_DATABASES) and tracking_uri not in _made
+        needed = tracking_uri.startswith(DATABASES) and tracking_uri not in _made
     if not needed:
         yield
         return

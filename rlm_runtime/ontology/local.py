@@ -15,7 +15,7 @@ from rlm_runtime.ontology.loading import Loaded
 from rlm_runtime.ontology.prefix_names import prefixes_for
 from rlm_runtime.ontology.prefixes import namespace_of
 from rlm_runtime.ontology.protocol import Description, EntityKind, Match
-from rlm_runtime.ontology.query_run import run_query
+from rlm_runtime.ontology.query_run import GraphName, run_query
 from rlm_runtime.ontology.search import LabelIndex
 from rlm_runtime.ontology.whole_graph import whole_graph
 from rlm_runtime.ontology.worker_messages import EngineQuery, EngineRows
@@ -43,7 +43,8 @@ class LocalOntology:
 
     def __init__(self, loaded: Loaded, usual: dict[str, str]) -> None:
         self.prefixes = loaded.prefixes
-        sample = _sample(loaded)
+        self._whole = whole_graph(loaded.store)
+        sample = _sample(loaded, self._whole)
         namespaces = {namespace_of(iri) for iri in sample}
         if "schema" not in self.prefixes and _OLD in namespaces and _NEW not in namespaces:
             self.prefixes = {**self.prefixes, "schema": _OLD}
@@ -52,7 +53,6 @@ class LocalOntology:
         self._known = {**usual, **self.prefixes}
         self._loaded = loaded
         self._store = loaded.store
-        self._whole = whole_graph(loaded.store)
         labels = loaded.labels
         self._index = LabelIndex.open(labels, prefixes=self._known) if labels else None
         _rehearse(self._index or LabelIndex.build(Store()))
@@ -109,9 +109,9 @@ def _is_text(iri: str) -> bool:
     return True
 
 
-def _sample(loaded: Loaded) -> list[str]:
+def _sample(loaded: Loaded, whole: GraphName) -> list[str]:
     """Give the IRIs of some statements, each as often as it occurs in them."""
-    quads = loaded.store.quads_for_pattern(None, None, None, whole_graph(loaded.store))
+    quads = loaded.store.quads_for_pattern(None, None, None, whole)
     some = [islice(quads, _FIRST)]
     # A store on disk has its statements in no order of theirs; files go from topic to topic.
     if loaded.folder is None:
