@@ -4,7 +4,9 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: demo test check format bench lock clean
+PYTEST := $(BIN)/python -m pytest -n auto
+
+.PHONY: demo test fuzz check format bench lock clean
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit("rlm-runtime needs Python 3.11 or later; set PYTHON=") if sys.version_info < (3, 11) else None'
@@ -17,7 +19,14 @@ demo: $(STAMP)
 	  --log runs/demo.jsonl --mlflow --experiment demo --tracking-uri sqlite:///runs/mlflow.db
 
 test: check
-	$(BIN)/python -m pytest -n auto
+	$(PYTEST)
+
+# Seek new examples for the tests by property, ROUNDS times as many as `make test` tries.
+ROUNDS ?= 10
+fuzz: $(STAMP)
+	for _ in $$(seq $(ROUNDS)); do \
+	  $(PYTEST) -m hypothesis --hypothesis-profile fuzz || exit 1; \
+	done
 
 check: $(STAMP)
 	$(BIN)/ruff check .

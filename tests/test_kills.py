@@ -30,7 +30,7 @@ from rlm_runtime.logging.tally import Tally
 from rlm_runtime.logging.trace_tree import timestamp_ns
 from tests.support.chat_server import chat_server
 from tests.support.events import ACTION, Stream, error
-from tests.support.forks import forked, pipe, preload
+from tests.support.forks import exit_code, forked, pipe, preload
 from tests.support.victim import RETURNED, run_and_signal, run_and_wait
 from tests.test_cli_ask import start
 from tests.test_spool import comparable
@@ -109,8 +109,7 @@ def kill(victim: Victim, store: str) -> None:
                 break
         time.sleep(moment.delay)
     process.kill()
-    process.join(LONGEST)
-    assert process.exitcode == -9
+    assert exit_code(process, LONGEST) == -signal.SIGKILL
     with contextlib.suppress(EOFError):
         while True:
             victim.told.append(reader.recv())
@@ -309,8 +308,7 @@ def test_a_signal_in_a_library_run_is_left_to_its_program(
     with contextlib.suppress(EOFError):
         while reader.poll(LONGEST):
             heard.append(reader.recv())
-    process.join(LONGEST)
-    assert (process.exitcode, heard) == (code, [(name, "stopped") for name in told])
+    assert (exit_code(process, LONGEST), heard) == (code, [(name, "stopped") for name in told])
     # Nobody was there to record the end of what SIGTERM ended.
     assert [run.status for run in sync()] == ([] if told else ["KILLED"])
     client = MlflowClient(sqlite_store)

@@ -77,13 +77,13 @@ def asked(task: str, counted: Container[str], matching: Callable[[str], int], to
 
     Args:
         task: The question.
-        counted: Those of its words, in small letters, that count.
+        counted: Those of its words that count.
         matching: Tells how many memories have a word.
         total: How many memories there are, about.
     """
     weights: dict[str, float] = {}
     for token in without_kinds(task).split():
-        words = [word for word in map(str.lower, words_of(token)) if word in counted]
+        words = [word for word in words_of(token) if word in counted]
         # Of a name, or of a text without spaces, the parts count that are known.
         for word in [word for word in words if matching(word)] or words[:1]:
             rows = min(matching(word), total)

@@ -152,10 +152,7 @@ def likeness(one: Memory, other: Memory) -> float:
         >>> likeness(Memory("Count", "in SPARQL"), Memory("count", "in Python"))
         0.5
     """
-    mine, theirs = (
-        {word.casefold() for word in words_of(f"{memory.title}\n{memory.content}")}
-        for memory in (one, other)
-    )
+    mine, theirs = (set(words_of(f"{each.title}\n{each.content}")) for each in (one, other))
     return len(mine & theirs) / max(len(mine | theirs), 1)
 
 

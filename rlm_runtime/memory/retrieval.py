@@ -127,8 +127,7 @@ def retrieve(
 
 
 def _words(task: str) -> list[str]:
-    folded = (word.lower() for word in words_of(task))
-    return list(dict.fromkeys(w for w in folded if w not in FRAME))[:_MAX_WORDS]
+    return list(dict.fromkeys(w for w in words_of(task) if w not in FRAME))[:_MAX_WORDS]
 
 
 def _candidates(
@@ -255,7 +254,7 @@ def _memory(db: sqlite3.Connection, item: int) -> Memory | None:
 
 def _own_words(memory: Memory) -> frozenset[str]:
     told = f"{memory.title} {memory.content} {memory.query}"
-    return frozenset(word.lower() for word in words_of(told))
+    return frozenset(words_of(told))
 
 
 def _likeness(some: frozenset[str], others: frozenset[str]) -> float:

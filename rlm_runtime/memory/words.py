@@ -8,7 +8,9 @@ from functools import lru_cache
 
 __all__ = ["FRAME", "searchable", "stem", "words_of"]
 
-_WORD = re.compile(r"[^\W_]+")
+# Letters to Python, but marks to SQLite, whose tokenizer has them end a word (New Tai Lue, Vedic).
+_NO_LETTERS = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
+_WORD = re.compile(rf"[^\W_{_NO_LETTERS}]+")
 # Boundaries inside a word: "hadPrimary", "XMLParser", "order2Item".
 _HUMP = re.compile(r"(?<=[^\W_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Thai to Khmer, Han, Kana and Hangul: one word to a tokenizer, several to a reader.
@@ -31,17 +33,18 @@ FRAME = frozenset(_FRAME.split())
 def words_of(text: str) -> list[str]:
     """Split a text into words, in its order; names made of several words give these as well.
 
-    Words keep their case and form: the full-text index folds and stems them.
+    Words are in small letters, for SQLite knows less of them than Python; they keep their form,
+    which the full-text index stems.
 
     Example:
         >>> words_of("What hadPrimarySource, or was_derived?")
-        ['What', 'hadPrimarySource', 'had', 'Primary', 'Source', 'or', 'was', 'derived']
+        ['what', 'hadprimarysource', 'had', 'primary', 'source', 'or', 'was', 'derived']
         >>> words_of("東京都")
         ['東京都', '東京', '京都']
     """
     # Composed first: a letter and its accent as two characters would be split at the accent.
     composed = text if text.isascii() else unicodedata.normalize("NFKC", text)
-    return [part for word in _WORD.findall(composed) for part in (word, *_parts(word))]
+    return [part.lower() for word in _WORD.findall(composed) for part in (word, *_parts(word))]
 
 
 def searchable(text: str) -> str:
@@ -49,7 +52,7 @@ def searchable(text: str) -> str:
 
     Example:
         >>> searchable("Use prov:wasDerivedFrom.")
-        'Use prov wasDerivedFrom was Derived From'
+        'use prov wasderivedfrom was derived from'
     """
     return " ".join(words_of(text))
 

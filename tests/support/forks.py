@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 import warnings
 from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -18,10 +19,13 @@ from typing import Any
 
 import pytest
 
-__all__ = ["forked", "pipe", "preload", "together"]
+__all__ = ["exit_code", "forked", "pipe", "preload", "together"]
 
 _ROOT = Path(__file__).parent.parent.parent
 _context = multiprocessing.get_context("forkserver")
+# To start a process asks after the ended ones too, and of two threads that ask after the same one
+# at once only one hears how it ended.
+_asking = threading.Lock()
 
 
 def preload() -> None:
@@ -52,8 +56,16 @@ def forked(
         env: Environment variables to set before.
     """
     process = _context.Process(target=_begin, args=(work, args, folder, env), daemon=True)
-    process.start()
+    with _asking:
+        process.start()
     return process
+
+
+def exit_code(process: ForkServerProcess, timeout: float) -> int | None:
+    """Wait for a process to end, and tell how; None when it takes longer than so many seconds."""
+    wait([process.sentinel], timeout)
+    with _asking:
+        return process.exitcode
 
 
 def together(
