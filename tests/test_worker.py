@@ -196,14 +196,15 @@ def test_many_threads_open_ask_and_close(tmp_path: Path) -> None:
         "os.kill(os.getpid(), 15)",
         "ontology.select('SELECT * { ' + '?s ?p ?o . ' * 400 + '}', timeout=0.1)",
         # Another process, which lives on, holds the way to the worker open.
-        "pipe = ontology._shared._worker._requests.fileno()\n"
-        "subprocess.Popen(['sleep', '60'], pass_fds=[pipe], stdout=-3, stderr=-3)\n"
+        "ways = [way._socket.fileno() for way in ontology._shared._worker._channels]\n"
+        "subprocess.Popen(['sleep', '60'], pass_fds=ways, stdout=-3, stderr=-3)\n"
         "os.kill(os.getpid(), 9)",
     ],
 )
 def test_a_worker_never_outlives_its_parent(path: Path, end: str) -> None:
     process, worker = start(end, path)
-    process.communicate(timeout=60)
+    _, said = process.communicate(timeout=60)
+    assert "AttributeError" not in said
     assert becomes(lambda: not alive(worker))
 
 

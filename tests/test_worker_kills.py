@@ -61,7 +61,7 @@ def works(ontology: Ontology) -> bool:
 def worker_of(ontology: Ontology) -> int:
     """Give the process that serves an ontology, once a query runs there."""
     shared = ontology._shared  # type: ignore[attr-defined]
-    assert becomes(lambda: shared._worker._replies)
+    assert becomes(lambda: shared._worker._in_use)
     return shared._worker._process.pid
 
 

@@ -6,20 +6,23 @@ import atexit
 import importlib.util
 import itertools
 import os
+import pickle
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from collections.abc import Sequence
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
-from queue import SimpleQueue
 from typing import IO, TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from rlm_runtime import errors
 from rlm_runtime.errors import OntologyError, QueryTimeout
-from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opened, Opening, pack, receive, send
+from rlm_runtime.ontology.worker_channel import Channel, hand_over, pack
+from rlm_runtime.ontology.worker_messages import MOST_AT_ONCE, TRY_AGAIN, Opened, Opening
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.filling import OnProgress
@@ -33,6 +36,7 @@ _CODE = (
     "from rlm_runtime.ontology.worker_main import main; main()"
 )
 _GRACE = 0.1
+_AWAKE = 0.0003
 _MAX_SAID = 4_000
 # As Rust, Python and C++ say it.
 _OUT_OF_MEMORY = ("memory allocation of", "MemoryError", "bad_alloc")
@@ -55,15 +59,6 @@ class WorkerGone(Exception):
         self.suspect = suspect
 
 
-class _Reply:
-    """A request that waits for its answer."""
-
-    def __init__(self) -> None:
-        self.done = threading.Event()
-        self.value: Any = None
-        self.error: Exception | None = None
-
-
 class Worker:
     """A process that holds an ontology; it loads while this goes on.
 
@@ -74,17 +69,19 @@ class Worker:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._numbers = itertools.count()
-        # What is told goes through a thread of its own: a process that does not read, or a Ctrl-C,
-        # must not hold up in the middle of a message who asks.
-        self._untold: SimpleQueue[bytes | None] = SimpleQueue()
-        self._untold.put(pack(opening))
         self._changed = threading.Condition()
         self._process: subprocess.Popen[bytes] | None = None
-        self._replies: dict[int, _Reply] = {}
+        # The first is for what the process says of itself. Each of the others is for one question
+        # at a time, between the thread that asks and one that answers: no thread hands on to
+        # another what it reads, which would take longer than most questions do.
+        self._channels: list[Channel] = []
+        self._free: list[Channel] = []
+        self._in_use: set[Channel] = set()
         self._opened: Opened | None = None
         self._failure: tuple[str, str] | None = None
         self._progress: tuple[int, int] | None = None
         self._why = ""
+        self._suspect = 0
         self._killed = False
         self._gone = False
         _live.add(self)
@@ -133,30 +130,29 @@ class Worker:
     def ask(self, method: str, *arguments: Any, timeout: float) -> Any:
         """Ask, and wait for the answer.
 
-        When the time is over, the request is stopped; if that does not help at once, the process
-        is killed, and all other requests in it end with a WorkerGone that does not suspect them.
+        When the time is over, the question is stopped; if that does not help at once, the process
+        is killed, and all other questions in it end with a WorkerGone that does not suspect them.
+        The same happens when the thread is interrupted while it waits.
 
         Raises:
             QueryTimeout: The time was over.
             WorkerGone: The process ended.
             RlmError: Whatever the answer is; a SyntaxError of the engine likewise.
         """
-        reply = _Reply()
         number = next(self._numbers)
         packed = pack((number, method, arguments))
-        with self._changed:
-            if self.gone:
-                raise WorkerGone(self._why, suspect=0)
-            self._replies[number] = reply
+        channel = self._taken()
+        answered = False
         try:
-            self._untold.put(packed)
-            reply.done.wait(min(timeout, threading.TIMEOUT_MAX))
+            worked, value = self._answer(channel, number, packed, timeout)
+            answered = True
+        except (EOFError, OSError):
+            raise self._end_of_process() from None
         finally:
-            if not reply.done.is_set():
-                self._give_up(number, reply)
-        if reply.error is not None:
-            raise reply.error
-        return reply.value
+            self._leave(channel, answered)
+        if worked:
+            return value
+        raise _error(*value)
 
     def kill(self) -> None:
         """End the process at once; requests in it end with a WorkerGone."""
@@ -165,16 +161,44 @@ class Worker:
             if self._process is not None:
                 self._process.kill()
 
-    def _give_up(self, number: int, reply: _Reply) -> None:
-        self._untold.put(pack((number, None, ())))
-        if not reply.done.wait(_GRACE):
-            with self._changed:
-                if reply.done.is_set():
-                    return
-                self._replies.pop(number, None)
-                reply.error = QueryTimeout("The process had to be killed.")
-                reply.done.set()
+    def _taken(self) -> Channel:
+        with self._changed:
+            while not (self._free or self.gone):
+                self._changed.wait()
+            if self.gone:
+                raise WorkerGone(self._why, suspect=0)
+            channel = self._free.pop()
+            self._in_use.add(channel)
+            return channel
+
+    def _answer(self, channel: Channel, number: int, packed: bytes, timeout: float) -> Any:
+        try:
+            channel.send(packed, timeout)
+            # Where several wait, they would take the processor from one another.
+            return channel.receive(timeout, awake=_AWAKE if len(self._in_use) == 1 else 0.0)
+        except TimeoutError:
+            self._channels[0].send(pack(number))
+        try:
+            return channel.receive(_GRACE)
+        except TimeoutError:
+            raise QueryTimeout("The process had to be killed.") from None
+
+    def _leave(self, channel: Channel, answered: bool) -> None:
+        with self._changed:
+            self._in_use.discard(channel)
+            if not answered:
                 self.kill()
+            if self.gone:
+                channel.close()
+            else:
+                self._free.append(channel)
+                self._changed.notify()
+
+    def _end_of_process(self) -> WorkerGone:
+        with self._changed:
+            while not self._gone:
+                self._changed.wait()
+            return WorkerGone(self._why, self._suspect)
 
     def _live(self) -> None:
         why, by_chance = "the thread that waits for its answers has failed", False
@@ -192,40 +216,31 @@ class Worker:
             self._end(why, by_chance)
 
     def _accompany(self, said: IO[bytes]) -> int:
-        """Start the process, take what it says until it ends, and give its exit code."""
-        with _started(said) as process:
-            assert process.stdin is not None
-            assert process.stdout is not None
+        """Start the process, take what it says of itself until it ends, and give its exit code."""
+        with ExitStack() as handed_over:
+            its_ends = []
+            for _ in range(1 + MOST_AT_ONCE):
+                end, its_end = socket.socketpair()
+                self._channels.append(Channel(end))
+                its_ends.append(handed_over.enter_context(its_end))
+            process = _started(said, its_ends)
+        with process:
             with self._changed:
                 self._process = process
                 if self._killed:
                     process.kill()
-            teller = threading.Thread(
-                target=self._tell_all, args=[process.stdin], name="rlm-teller", daemon=True
-            )
-            teller.start()
             try:
-                self._take_messages(process.stdout)
+                self._take_messages(self._channels[0])
             finally:
                 # Also when what it said made no sense.
                 process.kill()
-                self._untold.put(None)
-                # While it writes there, another file must not get that descriptor.
-                teller.join()
         return process.returncode
 
-    def _tell_all(self, stream: IO[bytes]) -> None:
-        # When it is gone, the thread that reads will notice, and say so to all who wait.
-        with suppress(OSError):
-            while (packed := self._untold.get()) is not None:
-                send(stream.fileno(), packed)
-
-    def _take_messages(self, stream: IO[bytes]) -> None:
-        try:
+    def _take_messages(self, control: Channel) -> None:
+        with suppress(EOFError, OSError):
+            control.send(pack(self._opening))
             while True:
-                self._take(receive(stream))
-        except EOFError:
-            return
+                self._take(control.receive())
 
     def _take(self, message: tuple[Any, ...]) -> None:
         kind, *rest = message
@@ -234,46 +249,37 @@ class Worker:
                 self._progress = (rest[0], rest[1])
             elif kind == "open":
                 (self._opened,) = rest
-            elif kind == "failed":
+                self._free += self._channels[1:]
+            else:
                 self._failure = (rest[0], rest[1])
                 self._gone = True
                 self.kill()
-            else:
-                reply = self._replies.pop(kind, None)
-                if reply is not None:
-                    worked, value = rest
-                    if worked:
-                        reply.value = value
-                    else:
-                        reply.error = _error(*value)
-                    reply.done.set()
-                return
             self._changed.notify_all()
 
     def _end(self, why: str, by_chance: bool) -> None:
         with self._changed:
             self._gone = True
             self._why = why
-            suspect = 0 if self._killed else 1 if by_chance or len(self._replies) > 1 else 2
-            for reply in self._replies.values():
-                reply.error = WorkerGone(why, suspect)
-                reply.done.set()
-            self._replies.clear()
+            self._suspect = 0 if self._killed else 1 if by_chance or len(self._in_use) > 1 else 2
+            for channel in self._channels:
+                channel.hang_up()
+                # Who uses it closes it.
+                if channel not in self._in_use:
+                    channel.close()
             self._changed.notify_all()
 
 
 def forget_workers() -> None:
     """In a process made by ``os.fork``: let go of the parent's workers, which are not ours."""
     for worker in list(_live):
-        process = worker._process
-        if process is not None and process.stdin and process.stdout:
-            process.stdin.close()
-            process.stdout.close()
-            process.returncode = 0
+        for channel in worker._channels:
+            channel.close()
+        if worker._process is not None:
+            worker._process.returncode = 0
     _live.clear()
 
 
-def _started(said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _started(said: IO[bytes], ends: Sequence[socket.socket]) -> subprocess.Popen[bytes]:
     homes = [
         str(Path(spec.origin).parent.parent)
         for spec in map(importlib.util.find_spec, ("rlm_runtime", "pyoxigraph"))
@@ -283,17 +289,22 @@ def _started(said: IO[bytes]) -> subprocess.Popen[bytes]:
     # A Ctrl-C in the terminal is for its parent only.
     group = None if sys.platform == "win32" else 0
     apart = subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _CODE, *places],
         stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
+        stdout=said,
         stderr=said,
-        bufsize=0,
+        pass_fds=[] if sys.platform == "win32" else [end.fileno() for end in ends],
         # With an arena for each thread, the C library would claim a gigabyte that nobody uses.
         env={**os.environ, "MALLOC_ARENA_MAX": "2"},
         process_group=group,
         creationflags=apart,
     )
+    assert process.stdin is not None
+    # It may have ended already.
+    with suppress(OSError), closing(process.stdin):
+        pickle.dump([hand_over(end, process.pid) for end in ends], process.stdin)
+    return process
 
 
 def _error(name: str, text: str) -> Exception:

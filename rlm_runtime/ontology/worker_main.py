@@ -1,21 +1,24 @@
 """The process that holds one local ontology and answers for it; ``worker.py`` starts it.
 
-Requests come in at stdin: first an Opening, then ``(number, method, arguments)``, and
-``(number, None, None)`` to stop one. Replies go out at what was stdout: ``("progress", done,
-total)``, ``("open", Opened)`` or ``("failed", error, text)``; then ``(number, True, value)`` or
-``(number, False, (error, text))``. The process ends when stdin does.
+What stdin gives, pickled, names its channels. The first is for what is said of itself: an Opening
+comes in; then ``("progress", done, total)``, ``("open", Opened)`` or ``("failed", error, text)``
+go out; then the number of a question comes in that is to stop. On each of the others comes
+``(number, method, arguments)`` and goes ``(True, value)`` or ``(False, (error, text))``. The
+process ends when the first does.
 """
 
 from __future__ import annotations
 
 import importlib
 import os
+import pickle
 import sqlite3
 import sys
 import threading
 import zlib
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
-from queue import SimpleQueue
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +31,7 @@ from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path
 from rlm_runtime.ontology.local import LocalOntology
 from rlm_runtime.ontology.query_run import is_corruption
 from rlm_runtime.ontology.whole_graph import merge_named_graphs
+from rlm_runtime.ontology.worker_channel import Channel, pack, take_over
 from rlm_runtime.ontology.worker_limits import (
     allow_memory,
     be_killed_first,
@@ -37,15 +41,7 @@ from rlm_runtime.ontology.worker_limits import (
     open_no_socket,
     open_nothing_more,
 )
-from rlm_runtime.ontology.worker_messages import (
-    MOST_AT_ONCE,
-    TRY_AGAIN,
-    Opened,
-    Opening,
-    pack,
-    receive,
-    send,
-)
+from rlm_runtime.ontology.worker_messages import TRY_AGAIN, Opened, Opening
 
 __all__ = ["main"]
 
@@ -62,26 +58,24 @@ _UNFORESEEN = (
 
 
 def main() -> None:
-    """Serve the process at the other end of stdin and stdout until it is gone."""
+    """Serve the process that has started this one until it is gone."""
     # Of this thread, for the wish ends with the thread that utters it.
     die_with_parent()
     be_killed_first()
     dump_no_core()
     # Before there are other threads.
     open_no_socket()
-    replies = os.dup(1)
-    # What a library prints must not get between the replies.
-    os.dup2(2, 1)
     sys.excepthook = _end
     threading.excepthook = lambda args: _end(args.exc_type, args.exc_value, args.exc_traceback)
-    with open(0, "rb", closefd=False) as requests:
-        worker = _Worker(replies)
-        try:
-            threading.Thread(target=worker.open, args=(receive(requests),), daemon=True).start()
-            while True:
-                worker.take(*receive(requests))
-        except EOFError:
-            os._exit(0)
+    with open(0, "rb") as told:
+        control, *channels = map(take_over, pickle.load(told))
+    worker = _Worker(control, channels)
+    try:
+        threading.Thread(target=worker.open, args=(control.receive(),), daemon=True).start()
+        while True:
+            worker.stop(control.receive())
+    except (EOFError, OSError):
+        os._exit(0)
 
 
 def _end(kind: type[BaseException], error: BaseException | None, at: TracebackType | None) -> None:
@@ -92,22 +86,21 @@ def _end(kind: type[BaseException], error: BaseException | None, at: TracebackTy
 
 
 class _Worker:
-    """The requests that wait, those that are to stop, and the way for replies.
+    """The threads that answer, one for each channel, and what is to stop.
 
     Args:
-        replies: The descriptor where they are written.
+        control: Where it says how far it is.
+        channels: Where questions come from.
     """
 
-    def __init__(self, replies: int) -> None:
-        self._replies = replies
-        self._writing = threading.Lock()
-        self._waiting: SimpleQueue[tuple[int, str, tuple[Any, ...]]] = SimpleQueue()
+    def __init__(self, control: Channel, channels: Iterable[Channel]) -> None:
+        self._control = control
         self._stopped: dict[int, bool] = {}
-        self._ready: SimpleQueue[LocalOntology] = SimpleQueue()
+        self._ready = threading.Event()
         threading.stack_size(_STACK)
         # Before memory is bounded, so that their stacks do not count.
-        for _ in range(MOST_AT_ONCE):
-            threading.Thread(target=self._serve, daemon=True).start()
+        for channel in channels:
+            threading.Thread(target=self._serve, args=(channel,), daemon=True).start()
 
     def open(self, opening: Opening) -> None:
         """Load the ontology, and let the threads answer."""
@@ -115,11 +108,11 @@ class _Worker:
         try:
             loaded, ontology = self._opened(opening)
         except RlmError as error:
-            self._send(pack(("failed", type(error).__name__, str(error))))
+            self._control.send(pack(("failed", type(error).__name__, str(error))))
             return
         except MemoryError:
             text = "It needs more memory to load than allowed. Raise memory_limit."
-            self._send(pack(("failed", OntologyError.__name__, text)))
+            self._control.send(pack(("failed", OntologyError.__name__, text)))
             return
         allow_memory(opening.memory_limit)
         # The first search may build an index, and by then no file can be opened.
@@ -129,10 +122,10 @@ class _Worker:
             open_nothing_more()
         else:
             self._in_use = keep_in_use(loaded.folder)
-        for _ in range(MOST_AT_ONCE):
-            self._ready.put(ontology)
+        self._ontology = ontology
+        self._ready.set()
         opened = Opened(ontology.prefixes, loaded.unresolved_imports)
-        self._send(pack(("open", opened)))
+        self._control.send(pack(("open", opened)))
 
     def _opened(self, opening: Opening) -> tuple[Loaded, LocalOntology]:
         loaded = _loaded(opening, self._tell_progress)
@@ -146,29 +139,27 @@ class _Worker:
         return loaded, LocalOntology(loaded, dict(opening.usual))
 
     def _tell_progress(self, done: int, total: int) -> None:
-        self._send(pack(("progress", done, total)))
+        self._control.send(pack(("progress", done, total)))
 
-    def take(self, number: int, method: str | None, arguments: tuple[Any, ...]) -> None:
-        """Take a request in, or the wish to stop one."""
-        if method is not None:
-            self._stopped[number] = False
-            self._waiting.put((number, method, arguments))
-        elif number in self._stopped:
+    def stop(self, number: int) -> None:
+        """Have a question stop, if it is not answered yet."""
+        if number in self._stopped:
             self._stopped[number] = True
 
-    def _serve(self) -> None:
-        ontology = self._ready.get()
-        while True:
-            number, method, arguments = self._waiting.get()
-            packed = self._packed_answer(ontology, number, method, arguments)
-            del self._stopped[number]
-            self._send(packed)
+    def _serve(self, channel: Channel) -> None:
+        self._ready.wait()
+        # Who asked may hang up before there is an answer.
+        with suppress(EOFError, OSError):
+            while True:
+                number, method, arguments = channel.receive()
+                self._stopped[number] = False
+                packed = self._packed_answer(number, method, arguments)
+                del self._stopped[number]
+                channel.send(packed)
 
-    def _packed_answer(
-        self, ontology: LocalOntology, number: int, method: str, arguments: tuple[Any, ...]
-    ) -> bytes:
+    def _packed_answer(self, number: int, method: str, arguments: tuple[Any, ...]) -> bytes:
         try:
-            packed = pack((number, True, self._answer(ontology, number, method, arguments)))
+            packed = pack((True, self._answer(number, method, arguments)))
             if len(packed) <= _MOST_BYTES:
                 return packed
             error, text = QueryError, f"The answer holds {len(packed):,} bytes. Ask for less."
@@ -177,24 +168,18 @@ class _Worker:
         except (RlmError, SyntaxError, *_UNFORESEEN) as other:
             # The index of names says so by an OntologyError, and nothing else does.
             broken = is_corruption(other) or isinstance(other, OntologyError)
-            if broken and ontology.distrust():
+            if broken and self._ontology.distrust():
                 os._exit(TRY_AGAIN)
             error, text = type(other), str(other)
             if isinstance(other, _UNFORESEEN):
                 error, text = QueryError, f"The question failed: {other!r}. Ask otherwise."
-        return pack((number, False, (error.__name__, text)))
+        return pack((False, (error.__name__, text)))
 
-    def _answer(
-        self, ontology: LocalOntology, number: int, method: str, arguments: tuple[Any, ...]
-    ) -> object:
+    def _answer(self, number: int, method: str, arguments: tuple[Any, ...]) -> object:
         if method == "run":
             (query,) = arguments
-            return ontology.run(query, lambda: self._stopped[number])
-        return getattr(ontology, method)(*arguments)
-
-    def _send(self, packed: bytes) -> None:
-        with self._writing:
-            send(self._replies, packed)
+            return self._ontology.run(query, lambda: self._stopped[number])
+        return getattr(self._ontology, method)(*arguments)
 
 
 def _loaded(opening: Opening, on_progress: OnProgress) -> Loaded:

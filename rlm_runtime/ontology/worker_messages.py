@@ -1,35 +1,21 @@
-"""What a process and its workers say to each other: the values, and how they cross a pipe."""
+"""What a process and its workers say to each other."""
 
 from __future__ import annotations
 
-import os
-import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from rlm_runtime.ontology.rdf_format import Syntax
 
-__all__ = [
-    "MOST_AT_ONCE",
-    "TRY_AGAIN",
-    "EngineQuery",
-    "EngineRows",
-    "Opened",
-    "Opening",
-    "pack",
-    "receive",
-    "send",
-]
+__all__ = ["MOST_AT_ONCE", "TRY_AGAIN", "EngineQuery", "EngineRows", "Opened", "Opening"]
 
 MOST_AT_ONCE = 16
 """Questions that a worker answers at the same time; any more wait for their turn."""
 
 TRY_AGAIN = 71
 """The code with which a worker ends whose successor will be able to answer."""
-
-_LENGTH = 8
 
 
 @dataclass(frozen=True)
@@ -90,7 +76,7 @@ class EngineQuery(NamedTuple):
 
 
 class EngineRows(NamedTuple):
-    """The rows of a query in few large lists, which cross a pipe ten times as fast as terms.
+    """The rows of a query in few large lists, which cross a channel ten times as fast as terms.
 
     Attributes:
         columns: Their names.
@@ -106,41 +92,3 @@ class EngineRows(NamedTuple):
     cells: list[str]
     truncated: bool
     duration: float
-
-
-def pack(message: object) -> bytes:
-    """Make a message ready to be sent."""
-    body = pickle.dumps(message, pickle.HIGHEST_PROTOCOL)
-    return len(body).to_bytes(_LENGTH, "little") + body
-
-
-def send(descriptor: int, packed: bytes) -> None:
-    """Write one message, in whole; the caller lets no other thread write meanwhile.
-
-    Raises:
-        OSError: Nobody reads any more.
-    """
-    left = memoryview(packed)
-    while left:
-        left = left[os.write(descriptor, left) :]
-
-
-def receive(stream: IO[bytes]) -> Any:
-    """Read one message.
-
-    Raises:
-        EOFError: The other side is gone, perhaps in the middle of a message.
-    """
-    length = int.from_bytes(_exactly(stream, _LENGTH), "little")
-    return pickle.loads(_exactly(stream, length))
-
-
-def _exactly(stream: IO[bytes], length: int) -> bytearray:
-    read = bytearray(length)
-    left = memoryview(read)
-    while left:
-        got = stream.readinto(left)  # pyright: ignore[reportAttributeAccessIssue]
-        if not got:
-            raise EOFError
-        left = left[got:]
-    return read
