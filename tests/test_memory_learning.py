@@ -21,8 +21,8 @@ from rlm_runtime.memory import SQLiteMemoryBackend
 from rlm_runtime.memory.extracting import extract_memories
 from rlm_runtime.memory.judging import judge_trajectory
 from rlm_runtime.memory.learning import Learned, learn
-from rlm_runtime.memory.lessons import NEARLY_SAME, Lesson, likeness, query_parts, strategies_of
-from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
+from rlm_runtime.memory.lessons import Lesson, query_parts, says_the_same, strategies_of
+from rlm_runtime.memory.protocol import Judgment, Memory, MemoryFilters, StoredRun, Trajectory
 from rlm_runtime.memory.showing import clip, show_checks, show_known, show_numbers, show_steps
 from rlm_runtime.ontology import Ontology, open_ontology
 from rlm_runtime.types import Grounding, RunResult, Step
@@ -322,7 +322,7 @@ class TestExtracting:
             assert all(tag == tag.lower() for tag in memory.tags)
             str(memory).encode()
         for number, memory in enumerate(found):
-            assert all(likeness(memory, other) < NEARLY_SAME for other in found[:number])
+            assert not any(says_the_same(memory, other) for other in found[:number])
 
     def test_parts_of_a_query_are_read_outside_of_names_and_texts(self) -> None:
         query = """SELECT ?limit (COUNT(DISTINCT ?x) AS ?n) {
@@ -566,6 +566,19 @@ class TestLearning:
             assert _failing(backend, dataclasses.replace(_RUN, run_id="run-4")).retired == 1
             assert backend.get_memory(exemplar.memory_id).retired
 
+    def test_of_two_exemplars_of_a_question_the_wrong_one_is_retired(self) -> None:
+        queries = (_QUERY, _QUERY.replace("Agent", "Agents"))
+        for wrong, right in (queries, reversed(queries)):
+            with _store() as backend:
+                for number, sparql in enumerate((wrong, right)):
+                    run = dataclasses.replace(_RUN, run_id=f"run-{number}")
+                    done = dataclasses.replace(_DONE, run_id=run.run_id, sparql=sparql)
+                    learn(backend, run, done, _CHECKED, lm=OfflineLM())
+                again = dataclasses.replace(_RUN, run_id="run-2")
+                assert _failing(backend, again, wrong).retired == 1
+                left = backend.get_all_memories(MemoryFilters(kind="exemplar"))
+                assert [one.content for one in left] == [right]
+
     def test_one_verdict_does_not_outweigh_several(self) -> None:
         with _store() as backend:
             learn(backend, _RUN, _DONE, _CHECKED, lm=OfflineLM())
@@ -586,7 +599,9 @@ def _learn_from(*lessons: dict[str, Any]) -> Any:
     return teach
 
 
-def _failing(backend: SQLiteMemoryBackend, run: StoredRun) -> Learned:
-    done = dataclasses.replace(_DONE, run_id=run.run_id, sparql=f"\n{_QUERY}  ")
+def _failing(
+    backend: SQLiteMemoryBackend, run: StoredRun, sparql: str = f"\n{_QUERY}  "
+) -> Learned:
+    done = dataclasses.replace(_DONE, run_id=run.run_id, sparql=sparql)
     lm = ScriptedLM(_verdict(False, reason="Indirect ones are missing."), _lessons())
     return learn(backend, run, done, _CHECKED, lm=lm)

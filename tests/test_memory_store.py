@@ -128,6 +128,8 @@ def test_what_is_not_there_is_none(store: SQLiteMemoryBackend) -> None:
         (MemoryFilters(tags=("x", "y")), "b"),
         (MemoryFilters(kind="exemplar"), "c"),
         (MemoryFilters(source="failure"), "b"),
+        (MemoryFilters(query="How many?"), "c"),
+        (MemoryFilters(query="How"), ""),
         (MemoryFilters(min_success_rate=0.5), "a b"),
         (MemoryFilters(min_success_rate=0.8), "a"),
         (MemoryFilters(min_success_rate=0.0, tags=("y",), source="human"), ""),
@@ -140,7 +142,15 @@ def test_only_memories_that_pass_are_given_oldest_first(
     when = "2026-01-0{}T00:00:00.000000Z".format
     store.add_memory(Memory("d", "", retired=True, created_at=when(4)))
     store.add_memory(
-        Memory("c", "", kind="exemplar", ontology="other", failed=1, created_at=when(3))
+        Memory(
+            "c",
+            "",
+            kind="exemplar",
+            ontology="other",
+            query="How many?",
+            failed=1,
+            created_at=when(3),
+        )
     )
     store.add_memory(Memory("a", "", tags=("x",), created_at=when(1)))
     store.add_memory(

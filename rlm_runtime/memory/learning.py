@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from rlm_runtime.memory.lessons import NEARLY_SAME, likeness
+from rlm_runtime.memory.lessons import clean, says_the_same
 from rlm_runtime.memory.protocol import (
     Judgment,
     Memory,
@@ -226,17 +226,17 @@ def _nearly_same(backend: MemoryBackend, memory: Memory) -> Memory | None:
     filters = MemoryFilters(ontology=memory.ontology, kind=memory.kind, retired=True)
     found = backend.retrieve(f"{memory.title} {memory.content}", _NEAREST, filters)
     near = (one.memory for one in found)
-    return next((there for there in near if _says_the_same(there, memory)), None)
+    return next((there for there in near if _is_merged(there, memory)), None)
 
 
-def _says_the_same(there: Memory, memory: Memory) -> bool:
+def _is_merged(there: Memory, memory: Memory) -> bool:
     if (there.kind, there.ontology) != (memory.kind, memory.ontology):
         return False
     if memory.kind == "exemplar" and _spaced(there.content) != _spaced(memory.content):
         # Queries of one pattern share most words, and answer different questions.
         return False
     # What to do and what to avoid may differ in one word.
-    return there.source == memory.source and likeness(there, memory) >= NEARLY_SAME
+    return there.source == memory.source and says_the_same(there, memory)
 
 
 def _contradicted(
@@ -245,13 +245,11 @@ def _contradicted(
     """Give the exemplars whose query answered the same question now, and was judged wrong."""
     if judgment.success or not run.converged or not trajectory.sparql.strip():
         return
-    filters = MemoryFilters(ontology=run.ontology, kind="exemplar")
-    for found in backend.retrieve(run.query, _NEAREST, filters):
-        exemplar = found.memory
-        asked = _spaced(exemplar.query).casefold() == _spaced(run.query).casefold()
+    filters = MemoryFilters(ontology=run.ontology, kind="exemplar", query=clean(run.query))
+    for exemplar in backend.get_all_memories(filters):
         used = _spaced(exemplar.content) == _spaced(trajectory.sparql)
         # One verdict does not outweigh several.
-        if asked and used and exemplar.failed >= exemplar.succeeded:
+        if used and exemplar.failed >= exemplar.succeeded:
             yield exemplar
 
 

@@ -8,21 +8,18 @@ from dataclasses import dataclass
 
 from rlm_runtime.memory.levels import LEVELS, level_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
-from rlm_runtime.memory.words import words_of
+from rlm_runtime.memory.words import nearly_same, words_of
 from rlm_runtime.redaction import Redaction
 
 __all__ = [
-    "NEARLY_SAME",
     "Lesson",
+    "clean",
     "exemplars_of",
-    "likeness",
     "query_parts",
     "query_shape",
+    "says_the_same",
     "strategies_of",
 ]
-
-NEARLY_SAME = 0.8
-"""Two texts that share this part of their words, or more, say the same."""
 
 _TITLE = 100
 _CONTENT = 1_000
@@ -78,10 +75,10 @@ def exemplars_of(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> 
         []
     """
     query = trajectory.sparql.strip()
-    question = _clean(run.query)
+    question = clean(run.query)
     if not (judgment.success and query and question):
         return []
-    if len(query) > _CONTENT or _clean(query) != query:
+    if len(query) > _CONTENT or clean(query) != query:
         return []
     level = level_of(run.query)
     exemplar = Memory(
@@ -118,14 +115,14 @@ def strategies_of(
         >>> [m.content for m in strategies_of(run, done, Judgment("r1", True), lessons, 3)]
         ['COUNT']
     """
-    question, level = _clean(run.query), level_of(run.query)
+    question, level = clean(run.query), level_of(run.query)
     prefixes = _prefixes_of(trajectory)
     kept: list[Memory] = []
     for lesson in lessons:
         # Redacted before they are cut: of half a secret nobody sees what it is.
-        title = _cut(_one_line(_clean(lesson.title)), _TITLE)
-        content = _cut(_clean(lesson.content), _CONTENT)
-        description = _cut(_one_line(_clean(lesson.description)), _DESCRIPTION)
+        title = _cut(_one_line(clean(lesson.title)), _TITLE)
+        content = _cut(clean(lesson.content), _CONTENT)
+        description = _cut(_one_line(clean(lesson.description)), _DESCRIPTION)
         told = f"{title}\n{content}\n{description}"
         if not (title and content) or _tells(told, trajectory.answer):
             continue
@@ -137,23 +134,23 @@ def strategies_of(
             ontology=run.ontology if _names_any(told, prefixes) else None,
             query=question,
             level=level,
-            tags=_tags([*map(_clean, lesson.tags), LEVELS[level]]),
+            tags=_tags([*map(clean, lesson.tags), LEVELS[level]]),
             run_id=run.run_id,
         )
-        if all(likeness(memory, other) < NEARLY_SAME for other in kept):
+        if not any(says_the_same(memory, other) for other in kept):
             kept.append(memory)
     return kept[: max(at_most, 0)]
 
 
-def likeness(one: Memory, other: Memory) -> float:
-    """Give the share of the words of two memories that both have, 0..1 (Jaccard's index).
+def says_the_same(one: Memory, other: Memory) -> bool:
+    """Tell whether two memories say the same in nearly the same words.
 
     Example:
-        >>> likeness(Memory("Count", "in SPARQL"), Memory("count", "in Python"))
-        0.5
+        >>> says_the_same(Memory("Count", "Use it in SPARQL."), Memory("count", "in SPARQL use it"))
+        True
     """
     mine, theirs = (set(words_of(f"{each.title}\n{each.content}")) for each in (one, other))
-    return len(mine & theirs) / max(len(mine | theirs), 1)
+    return nearly_same(mine, theirs)
 
 
 def query_parts(sparql: str) -> list[str]:
@@ -195,8 +192,8 @@ def _names_any(text: str, prefixes: frozenset[str]) -> bool:
     return any(match[1] in prefixes for match in _PREFIXED.finditer(text))
 
 
-def _clean(text: str) -> str:
-    """Take out secrets, and what has no form in UTF-8."""
+def clean(text: str) -> str:
+    """Give a text as a memory keeps it: without secrets, and without what has no form in UTF-8."""
     return Redaction().text(text.strip()).encode("utf-8", "replace").decode()
 
 

@@ -98,6 +98,7 @@ class MemoryFilters:
         kind: Of this kind.
         source: From this source.
         min_success_rate: With at least this success rate, or not judged yet.
+        query: Learned from this question, to the letter.
         level: Preferred in retrieval are memories of this level, then of its neighbours.
         retired: True also gives those that are retired.
 
@@ -111,6 +112,7 @@ class MemoryFilters:
     kind: MemoryKind | None = None
     source: MemorySource | None = None
     min_success_rate: float | None = None
+    query: str | None = None
     level: int | None = None
     retired: bool = False
 

@@ -14,7 +14,7 @@ from rlm_runtime.memory.fit import Asked, asked, fit, told
 from rlm_runtime.memory.kinds import kind_words
 from rlm_runtime.memory.protocol import Memory, MemoryFilters, Retrieved
 from rlm_runtime.memory.rows import MEMORY_COLUMNS, memory_from_row, passing
-from rlm_runtime.memory.words import FRAME, words_of
+from rlm_runtime.memory.words import FRAME, nearly_same, words_of
 
 __all__ = ["retrieve"]
 
@@ -28,8 +28,6 @@ _FIRST_LOOK = 300
 _TOO_COMMON = 0.1
 _MOST_COMMON_WORDS = 6
 _IN_PAIRS = 3
-# Two memories with this share of their words in common (Jaccard) teach the same.
-_SAME = 0.8
 
 # An unjudged memory keeps its weight; at the most a tenth is added or taken (Laplace's estimate).
 _PREFERENCE = """
@@ -117,8 +115,8 @@ def retrieve(
         memory = _memory(db, one.item)
         if memory is None:
             continue
-        own = _own_words(memory)
-        if all(_likeness(own, others) < _SAME for _, others in chosen):
+        own = frozenset(words_of(f"{memory.title} {memory.content}"))
+        if not any(nearly_same(own, others) for _, others in chosen):
             chosen.append((Retrieved(memory, one.score), own))
         if len(chosen) == k:
             break
@@ -250,13 +248,3 @@ def _memory(db: sqlite3.Connection, item: int) -> Memory | None:
         f"SELECT {MEMORY_COLUMNS} FROM memory_items WHERE item = ?", (item,)
     ).fetchone()
     return None if row is None else memory_from_row(row)
-
-
-def _own_words(memory: Memory) -> frozenset[str]:
-    told = f"{memory.title} {memory.content} {memory.query}"
-    return frozenset(words_of(told))
-
-
-def _likeness(some: frozenset[str], others: frozenset[str]) -> float:
-    together = len(some | others)
-    return len(some & others) / together if together else 1.0

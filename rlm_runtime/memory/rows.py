@@ -79,11 +79,11 @@ def passing(filters: MemoryFilters) -> tuple[str, list[Any]]:
     if filters.ontology is not None:
         conditions.append("(memory_items.ontology IS NULL OR memory_items.ontology = ?)")
         values.append(text(filters.ontology))
-    for column in ("kind", "source"):
+    for column in ("kind", "source", "query"):
         wanted = getattr(filters, column)
         if wanted is not None:
             conditions.append(f"memory_items.{column} = ?")
-            values.append(wanted)
+            values.append(text(wanted))
     for tag in filters.tags:
         conditions.append(
             "EXISTS (SELECT 1 FROM memory_tags WHERE memory_tags.tag = ?"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Set
 from functools import lru_cache
 
-__all__ = ["FRAME", "searchable", "stem", "words_of"]
+__all__ = ["FRAME", "nearly_same", "searchable", "stem", "words_of"]
 
 # Letters to Python, but marks to SQLite, whose tokenizer has them end a word (New Tai Lue, Vedic).
 _NO_LETTERS = "\u19b0-\u19c0\u19c8\u19c9\u1cf2\u1cf3"
@@ -28,6 +29,9 @@ when where which while who whom whose why will with would you your yours
 """
 FRAME = frozenset(_FRAME.split())
 """Words of a question's frame. "Many", "most", "not", "each" and their like tell what it asks."""
+
+# Of all their words, texts that say the same have this share in common.
+_NEARLY_ALL = 0.8
 
 
 def words_of(text: str) -> list[str]:
@@ -55,6 +59,16 @@ def searchable(text: str) -> str:
         'use prov wasderivedfrom was derived from'
     """
     return " ".join(words_of(text))
+
+
+def nearly_same(some: Set[str], others: Set[str]) -> bool:
+    """Say whether two texts share four fifths of their words or more (Jaccard's index).
+
+    Example:
+        >>> nearly_same({"count", "in", "sparql"}, {"count", "in", "python"})
+        False
+    """
+    return bool(some) and len(some & others) >= _NEARLY_ALL * len(some | others)
 
 
 @lru_cache(maxsize=50_000)
