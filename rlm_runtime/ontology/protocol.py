@@ -27,6 +27,7 @@ _INTEGERS = frozenset(
     )
 )
 _FLOATS = frozenset(_XSD + name for name in ("decimal", "double", "float"))
+_BOOLEAN = _XSD + "boolean"
 
 
 class Term(NamedTuple):
@@ -62,7 +63,7 @@ class Term(NamedTuple):
                 return number if abs(number) != float("inf") and number == number else self.value
         except ValueError:
             return self.value
-        if self.datatype == _XSD + "boolean" and self.value in ("true", "1", "false", "0"):
+        if self.datatype == _BOOLEAN and self.value in ("true", "1", "false", "0"):
             return self.value in ("true", "1")
         return self.value
 

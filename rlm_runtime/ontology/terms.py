@@ -11,6 +11,7 @@ from rlm_runtime.ontology.vocabulary import RDF, XSD
 __all__ = ["in_sparql", "kind_of"]
 
 _MAX_TEXT = 60
+_STRINGS = frozenset({"", XSD + "string", RDF + "langString"})
 
 
 def kind_of(term: Term, compact: Callable[[str], str]) -> str:
@@ -28,7 +29,7 @@ def kind_of(term: Term, compact: Callable[[str], str]) -> str:
         return term.kind
     if term.language:
         return f"string@{term.language}"
-    if term.datatype in ("", XSD + "string", RDF + "langString"):
+    if term.datatype in _STRINGS:
         return "string"
     if not term.datatype.startswith(XSD):
         return compact(term.datatype)
