@@ -111,7 +111,7 @@ def test_a_handshake_is_given_up_at_the_deadline() -> None:
             pytest.raises(QueryTimeout, match="while connecting"),
         ):
             ontology.select(QUERY, timeout=0.5)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 20
 
 
 def test_http_at_an_https_address_is_told() -> None:

@@ -86,7 +86,7 @@ def test_a_runaway_over_many_triples_is_over_in_time(tmp_path: Path) -> None:
         took = time.monotonic() - began
         assert works(ontology)
         after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert 2 <= took < 5
+    assert 2 <= took < 20
     assert after - before < 20_000, "kilobytes"
 
 
