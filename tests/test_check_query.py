@@ -140,6 +140,43 @@ class TestCheckQuery:
         assert 'right if the answer is "none"' in checked["warnings"][0]
 
     @pytest.mark.parametrize(
+        ("rest", "names"),
+        [
+            ("{ ?x ex:near ?y } UNION { ?y ex:near ?x }", "UNION"),
+            ("VALUES ?x { ex:Product }", "VALUES"),
+            ("GRAPH ?g { ?x ?p ?o }", "GRAPH"),
+            ("FILTER(?v) { SELECT ?x (9 AS ?v) { ?x a ex:Product } }", "FILTER or a sub-SELECT"),
+            ("FILTER NOT EXISTS { ?x ex:near ?y } FILTER(?v > 100)", "NOT EXISTS or FILTER"),
+        ],
+    )
+    def test_all_that_may_leave_nothing_is_named(self, tools: Tools, rest: str, names: str) -> None:
+        checked = tools["check_query"](f"SELECT ?x {{ ?x a ex:Product ; ex:price ?v . {rest} }}")
+        said = " ".join([*checked["warnings"], checked.get("note", "")])
+        assert f"match together; {names} leaves nothing" in said
+
+    def test_groups_that_having_drops_are_told_beside_what_is_excluded(self, tools: Tools) -> None:
+        checked = tools["check_query"](
+            "SELECT ?x { ?x ex:price ?v FILTER NOT EXISTS { ?x ex:near ?y } } "
+            "GROUP BY ?x HAVING (COUNT(?v) > 9)"
+        )
+        assert "NOT EXISTS or HAVING leaves nothing" in checked["note"]
+
+    def test_rows_that_do_not_fit_are_a_warning(self, tools: Tools) -> None:
+        long = "'" + "x" * 250 + "'"
+        query = f"SELECT ?p ?q ({long} AS ?t) {{ ?p a ex:Product . ?q a ex:Product }}"
+        checked = tools["check_query"](query, 1000)
+        assert 0 < checked["count"] < checked["total"]
+        assert f"the first {checked['count']} of 1000 rows only" in checked["warnings"][0]
+
+    def test_joined_iris_are_told_apart_from_texts(self, tools: Tools) -> None:
+        query = "SELECT ?t (GROUP_CONCAT({}) AS ?all) {{ ?x a ?t FILTER(isIRI(?x)) }} GROUP BY ?t"
+        hint = "GROUP_CONCAT joins texts, of IRIs it needs STR(?…)."
+        assert hint in tools["check_query"](query.format("?x"))["warnings"][-1]
+        assert hint in tools["sparql_select"](query.format("?x"))["note"]
+        assert tools["check_query"](query.format("STR(?x)"))["warnings"] == []
+        assert hint not in tools["sparql_select"](query.format("STR(?x)"))["note"]
+
+    @pytest.mark.parametrize(
         "query",
         ["", "SELECT", "DROP ALL", "SELECT ?x { ?x nope:a ?y }", None, 5, "SELECT ?x { 'a }"],
     )
@@ -162,12 +199,12 @@ class TestCheckQuery:
         assert tools["check_query"](query)["ok"] in (True, False)
 
     def test_it_prints_in_few_lines(self, tools: Tools) -> None:
-        lines = printed(tools["check_query"]("SELECT ?p { ?p ex:price ?v } ORDER BY ?v LIMIT 12"))
-        assert lines[0] == "ok: True; ties cut by LIMIT: 2"
-        assert lines[1].startswith("warnings: Past the LIMIT, 2 more sort equal")
+        lines = printed(tools["check_query"]("SELECT ?p { ?p ex:price ?v } ORDER BY ?v LIMIT 22"))
+        assert lines[0] == "ok: True; ties cut by LIMIT: 5"
+        assert lines[1].startswith("warnings: Past the LIMIT, 5 more sort equal")
         assert lines[2] == "p:iri"
-        assert len(lines) == 14
-        assert lines[-1] == "(12 rows, first 10 shown; rows holds all 12)"
+        assert len(lines) == 24
+        assert lines[-1] == "(22 rows, first 20 shown; rows holds all 22)"
 
     def test_what_is_as_it_should_be_is_not_printed(self, tools: Tools) -> None:
         checked = tools["check_query"]("SELECT ?p { ?p ex:price 2.5 } ORDER BY ?p LIMIT 13")

@@ -11,7 +11,7 @@ from rlm_runtime.tools.query_text import read_query_text, with_longer_limit, wit
 from rlm_runtime.tools.values import cell, counted_table, join_notes, select_rows
 from rlm_runtime.tools.why_empty import why_empty
 
-__all__ = ["failed_check", "query_report"]
+__all__ = ["failed_check", "joined_nothing", "query_report"]
 
 _LOOK_BEYOND = 20
 
@@ -43,6 +43,8 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
     ties, chance = _past_the_limit(ontology, query, rows, timeout)
     empty = why_empty(ontology, query, rows)
     warnings = [empty.text] if empty and empty.doubtful else []
+    if table["count"] < len(rows):
+        warnings.append(f"`rows` holds the first {table['count']} of {len(rows)} rows only.")
     if duplicates:
         warnings.append(f"{duplicates} rows repeat another row; SELECT DISTINCT drops them.")
     if ties:
@@ -51,6 +53,9 @@ def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> 
             "to the last row: where the highest or lowest are asked for, give them all."
         )
     warnings.extend(_column_warnings(ontology, rows))
+    joined = joined_nothing(query, rows)
+    if joined:
+        warnings.append(joined)
     if chance:
         warnings.append("LIMIT without ORDER BY: which of the rows are given is left to chance.")
     return {
@@ -103,6 +108,24 @@ def _past_the_limit(
     keys = [tuple(terms[i] for i in at) for terms in longer.terms[read.limit - 1 :]]
     ties = next((i for i, key in enumerate(keys) if key != keys[0]), len(keys))
     return ties - 1, False
+
+
+def joined_nothing(query: str, rows: Rows) -> str | None:
+    """Say what a query that joins texts and gives a column without values probably lacks.
+
+    Example:
+        >>> row = (Term("http://e/A", "iri"), None)
+        >>> joined_nothing("SELECT ?x (GROUP_CONCAT(?y) AS ?ys) { … }", Rows(("x", "ys"), (row,)))
+        'Column ys has no value: GROUP_CONCAT joins texts, of IRIs it needs STR(?…).'
+    """
+    if "GROUP_CONCAT" not in query.upper():
+        return None
+    for i, column in enumerate(rows.columns):
+        if rows.terms and all(terms[i] is None for terms in rows.terms):
+            return (
+                f"Column {column} has no value: GROUP_CONCAT joins texts, of IRIs it needs STR(?…)."
+            )
+    return None
 
 
 def _column_warnings(ontology: Ontology, rows: Rows) -> list[str]:

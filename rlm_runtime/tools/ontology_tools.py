@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any, cast, get_args
 
 from rlm_runtime.ontology.protocol import EntityKind, Ontology, Plain, Rows
-from rlm_runtime.tools.check_query import failed_check, query_report
+from rlm_runtime.tools.check_query import failed_check, joined_nothing, query_report
 from rlm_runtime.tools.class_table import class_table
 from rlm_runtime.tools.describe import entity_report
 from rlm_runtime.tools.one_call import OneCall
@@ -68,7 +68,7 @@ def make_ontology_tools(
     def describe_entity(iri: str, limit: int = 25) -> dict[str, Any]:
         """Tell what is known of an entity: comment, types, statements, used_by.
 
-        A class: also hierarchy, restrictions, properties. A property: domain, range, inverse, …
+        A class: also superclasses, subclasses, shapes, … A property: domain, range, inverse, …
         """
         asked = one_call()
         full = resolve(asked, iri)
@@ -105,14 +105,15 @@ def make_ontology_tools(
     def sparql_select(query: str, limit: int = 100) -> dict[str, Any]:
         """Run a read-only SPARQL query.
 
-        Has it more rows than limit: also `total`, and a `handle` for result_….
+        If there are more rows than limit, or than fit: also `total`, and a `handle` for result_….
         """
         bound, note = bounded_limit(limit, MAX_ROWS)
         asked = one_call()
         rows, every = select_rows(asked, _query_text(query), bound, timeout)
         table = _select_table(asked, results, rows, every)
         empty = why_empty(asked, query, rows)
-        return {**table, **join_notes(table.get("note"), note, empty.text if empty else None)}
+        why = empty.text if empty else joined_nothing(query, rows)
+        return {**table, **join_notes(table.get("note"), note, why)}
 
     def result_page(handle: str, offset: int = 0, limit: int = 50) -> dict[str, Any]:
         """Give rows of a kept result."""
@@ -151,7 +152,7 @@ def make_ontology_tools(
     def check_query(query: str, limit: int = 100) -> dict[str, Any]:
         """Check a query before SUBMIT; never raises: ok (else error), warnings (list), rows, count.
 
-        ties: number of rows equal to the last one that LIMIT cut off, 0 if none. Also duplicates.
+        ties: rows past the query's LIMIT that sort like its last one. duplicates: repeated rows.
         """
         try:
             bound, note = bounded_limit(limit, MAX_ROWS)

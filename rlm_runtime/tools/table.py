@@ -20,7 +20,7 @@ _SHORT = 200
 _TABLE_FRAME = frozenset(
     {"columns", "kinds", "rows", "count", "truncated", "total", "handle", "note"}
 )
-_CHECKED_ROWS = 10
+_CHECKED_ROWS = 20
 # Fields of a description whose texts have spaces and commas of their own.
 _EXPRESSIONS = frozenset(
     {
@@ -42,7 +42,7 @@ def show(value: object) -> str | None:
     """Give a dict or list as compact text, or None when it should print as Python prints it.
 
     A table (a dict with ``columns`` and ``rows``) has a header with the kinds and ends with its
-    row count and note; of a query's check, ten rows and what is worth telling. A list of flat
+    row count and note; of a query's check, twenty rows and what is worth telling. A list of flat
     dicts is a table without kinds; a description and other dicts and lists that would make one
     long line get a line for each key or item. Unbound values are ``-``. It stops after MAX_PRINT
     characters, between rows, and says how many are left.

@@ -22,6 +22,8 @@ _BUDGET = 4.0
 _MAX_PATTERNS = 12
 _MAX_COUNT = 100
 _SUBCLASS = f"<{RDFS}subClassOf>"
+# What else can leave nothing of the solutions of triple patterns.
+_CLAUSES = ("UNION", "VALUES", "GRAPH", "HAVING", "FROM", "OFFSET")
 _IRI = re.compile(r"<([^<>\s]*)>")
 
 
@@ -55,11 +57,14 @@ def why_empty(ontology: Ontology, query: str, rows: Rows) -> EmptyReason | None:
         return EmptyReason(reason, True) if reason else None
     if not parts.patterns:
         return EmptyReason("Nothing matches.", True)
-    excludes = _excludes(query)
-    what = "NOT EXISTS or MINUS" if excludes else "a FILTER, VALUES or HAVING"
+    narrowing, excludes = _narrowing(query)
+    if len(parts.patterns) > _MAX_PATTERNS:
+        narrowing.append("a later pattern")
+    *most, last = narrowing or ["something else"]
+    names = f"{', '.join(most)} or {last}" if most else last
     return EmptyReason(
-        f"All triple patterns match together; {what} takes all away. "
-        'That is right if the answer is "none".',
+        f"All plain triple patterns match together; {names} leaves nothing of that. "
+        'It is right if the answer is "none".',
         not excludes,
     )
 
@@ -84,14 +89,25 @@ def _reason(ontology: Ontology, query: str) -> tuple[str | None, QueryParts]:
         return f"Nothing matches; finding out why failed: {error}", parts
 
 
-def _excludes(query: str) -> bool:
-    """Say whether a query has MINUS, NOT EXISTS or ``!EXISTS``."""
+def _narrowing(query: str) -> tuple[list[str], bool]:
+    """Name what a query has beside triple patterns that can leave nothing of their solutions.
+
+    Returns:
+        Names, and whether it has MINUS, NOT EXISTS or ``!EXISTS``.
+    """
     found = [
         token.text.upper() if token.kind in ("word", "mark") else "" for token in tokens(query)
     ]
-    return "MINUS" in found or any(
-        word == "EXISTS" and before in ("NOT", "!") for before, word in pairwise(found)
-    )
+    pairs = list(pairwise([*found, ""]))
+    not_exists = any(word in ("NOT", "!") and after == "EXISTS" for word, after in pairs)
+    there = {
+        "NOT EXISTS": not_exists,
+        "MINUS": "MINUS" in found,
+        "FILTER": any(word == "FILTER" and after != "NOT" for word, after in pairs),
+        "a sub-SELECT": found.count("SELECT") > 1,
+        **{word: word in found for word in _CLAUSES},
+    }
+    return [name for name, is_there in there.items() if is_there], not_exists or there["MINUS"]
 
 
 def _finds_nothing(rows: Rows) -> bool:
