@@ -44,11 +44,12 @@ general knowledge.
 entities by label with the prefixed name in parentheses, like Activity (prov:Activity); keeps \
 numbers exact; names all that tie.
 - `sparql`: one read-only query whose rows are the answer: a column for the entity, one for its \
-label, one for each value asked for (for "in the x with most" x too: several may tie), nothing \
-else. For "how many" the count alone (with "per x": x and the count); for yes/no an ASK (one row, \
-column ask); for "how do I" the terms to use. Use the IRIs you found rather than label filters; \
-VALUES over known terms is fine. LIMIT only for a top n or a "most", wide enough for ties. If the \
-answer is "none", the query that gives no rows; "" if what was asked about is not in the data.
+label, one for each value asked for or ranked by (for "in the x with most" x too: several may \
+tie), nothing else. For "how many" the count alone (with "per x": x and the count); for yes/no an \
+ASK (one row, column ask); for "how do I" the terms to use. Use the IRIs you found rather than \
+label filters; VALUES over known terms is fine. LIMIT only for a top n or a "most", wide enough \
+for ties. If the answer is "none", the query that gives no rows; "" if the data lacks the entity \
+or property.
 - `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
 20), all from the data.
 - If a name fits several entities, say so, answer for each, and give them a column. If a verb fits \
@@ -92,7 +93,7 @@ def clip_lines(text: str, limit: int) -> str:
         row 0
         row 1
         row 2
-        [... 96 lines cut; print less ...]
+        [... 96 lines left out; variables hold all ...]
         row 99
     """
     if len(text) <= limit:
@@ -101,8 +102,12 @@ def clip_lines(text: str, limit: int) -> str:
     head, rest = _take(lines, limit * 2 // 3)
     tail, rest = _take(rest[::-1], limit - limit * 2 // 3)
     if not head and not tail:
-        return f"{text[:limit]} [... {len(text) - limit} characters cut; print less ...]"
-    return "\n".join([*head, f"[... {len(rest)} lines cut; print less ...]", *tail[::-1]])
+        return (
+            f"{text[:limit]} [... {len(text) - limit} characters left out; variables hold all ...]"
+        )
+    return "\n".join(
+        [*head, f"[... {len(rest)} lines left out; variables hold all ...]", *tail[::-1]]
+    )
 
 
 def _take(lines: Sequence[str], room: int) -> tuple[list[str], list[str]]:
