@@ -85,6 +85,7 @@ class CardFacts:
         domain_terms: The predicates that give the domains, in full.
         properties: Declared properties, and predicates in use outside RDF, RDFS and OWL.
         chains: Properties that have an owl:propertyChainAxiom.
+        shaped: Property to the number of SHACL property shapes about it, the most first.
         predicates: Predicate to number of statements.
         usages: Class to the usages of its instances, for the classes with the most instances;
             under "" those of subjects without a class.
@@ -113,6 +114,7 @@ class CardFacts:
     domain_terms: list[str] = field(default_factory=list)
     properties: dict[str, PropertyFacts] = field(default_factory=dict)
     chains: list[str] = field(default_factory=list)
+    shaped: dict[str, int] = field(default_factory=dict)
     predicates: dict[str, int] = field(default_factory=dict)
     usages: dict[str, list[Usage]] = field(default_factory=dict)
     untyped: int = 0

@@ -186,7 +186,9 @@ class InstanceLines:
         shown = [iri for iri in counts if iri in facts.usages][: detail.classes]
         written = [self._used_line(iri, counts[iri], detail) for iri in shown]
         how = "; schema_of lists the rest" if any(cut for _, cut in written) else ""
-        lines = [f"Classes (direct instances): predicates of their instances{how}"] if shown else []
+        each = ", xN: N values each" if any(" x" in line for line, _ in written) else ""
+        what = f"Classes (direct instances): predicates of their instances{each}{how}"
+        lines = [what] if shown else []
         for cls, (line, _) in zip(shown, written, strict=True):
             lines += [line, *self._trees(cls, detail)]
         rest = [

@@ -18,6 +18,7 @@ from rlm_runtime.ontology.vocabulary import (
     RANGES,
     RDF,
     RDFS,
+    SHACL,
     SKOS,
     either,
     language_place,
@@ -205,6 +206,11 @@ def _properties(asker: Asker) -> None:
     if chain := either(_in_use(facts, (OWL + "propertyChainAxiom",))):
         rows = asker.ask("property chains", f"SELECT DISTINCT ?a WHERE {{ ?a {chain} ?b }}")
         facts.chains = sorted(a.value for (a,) in rows if a and a.kind == "iri")
+    if shaped := either(_in_use(facts, (SHACL + "path",))):
+        pattern = f"WHERE {{ ?s {shaped} ?k FILTER(isIRI(?k)) }}"
+        facts.shaped = asker.counts(
+            "shapes", f"SELECT ?k (COUNT(DISTINCT ?s) AS ?n) {pattern} GROUP BY ?k"
+        )
 
 
 def _in_use(facts: CardFacts, iris: Sequence[str]) -> list[str]:

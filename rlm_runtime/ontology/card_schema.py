@@ -40,7 +40,8 @@ class SchemaLines:
         """Write the class tree, a line for each parent, from the roots down."""
         facts, names = self._facts, self._names
         shown = self._parents[: detail.branches]
-        hint = "not inferred: ?x a/rdfs:subClassOf* C" if facts.individuals else "parent > children"
+        all_of = "all instances of C: ?x a/rdfs:subClassOf* C"
+        hint = all_of if facts.individuals else "parent > children"
         lines = [f"Class tree ({hint})"] if shown else []
         for parent in shown:
             told = [names.full(iri, labels=detail.labels) for iri in sorted(self._children[parent])]
@@ -59,7 +60,7 @@ class SchemaLines:
                 + ("; FILTER(isIRI(?super)) skips them" if detail.endings else "")
             )
         alone = [names.full(iri, labels=detail.labels) for iri in self._alone]
-        what = "Other classes, without instances" if facts.individuals else "Other classes"
+        what = "Outside of the tree and without instances" if facts.individuals else "Other classes"
         return lines + names.line(what, alone, detail.names)
 
     @cached_property
@@ -83,7 +84,9 @@ class SchemaLines:
         groups, annotations = self._groups
         shown = groups[: detail.groups]
         unused = "Declared but unused properties" if facts.individuals else "Properties"
-        lines = []
+        shaped = [f"{names.compact(iri)} ({n:,})" for iri, n in facts.shaped.items()]
+        what = "Properties in SHACL shapes (how many); describe_entity of a class tells its shapes"
+        lines = names.line(what, shaped, detail.names)
         if shown:
             ranges = {2: " (-> range)", 1: " (-> range, of datatypes only)"}.get(detail.ranges, "")
             if detail.ranges == 2 and not detail.endings:
@@ -191,6 +194,8 @@ class SchemaLines:
         annotations = []
         for iri in sorted(facts.properties.keys() - used):
             prop = facts.properties[iri]
+            if not (prop.domains or prop.ranges) and iri in facts.shaped:
+                continue
             if prop.domains or prop.ranges or not facts.predicates.get(iri):
                 by_domain.setdefault(tuple(prop.domains), []).append(prop)
             elif facts.predicates[iri] > 2 and not iri.startswith(SHACL):
