@@ -21,9 +21,9 @@ import typer
 import rlm_runtime
 from rlm_runtime import errors
 from rlm_runtime.cli.app import app
-from rlm_runtime.evals import Comparison, Evaluation
+from rlm_runtime.evals import Comparison, Evaluation, Pair
 from rlm_runtime.evals.tables import metrics_of
-from rlm_runtime.evals.values import METRICS, Learning
+from rlm_runtime.evals.values import METRICS, Failure, Learning, MemoryShown
 from rlm_runtime.logging.events import EVENTS, json_schema
 from rlm_runtime.logging.jsonl import LogReader
 from rlm_runtime.logging.mlflow_sync import Synced
@@ -222,6 +222,12 @@ def test_the_reference_of_keywords_is_the_signature(page: str, heading: str, fun
 def test_the_reference_of_fields_is_the_class(page: str, heading: str, kind: Any) -> None:
     told = first_column(REFERENCE / page, heading)
     assert sorted(told) == sorted(field.name for field in dataclasses.fields(kind))
+
+
+@pytest.mark.parametrize("kind", [Pair, Comparison, MemoryShown, Learning, Failure])
+def test_the_reference_of_an_evaluation_has_all_of_its_parts(kind: Any) -> None:
+    text = (REFERENCE / "evaluate-memory.md").read_text()
+    assert all(f"`{field.name}`" in text for field in dataclasses.fields(kind))
 
 
 def test_the_reference_of_a_store_is_its_methods() -> None:
