@@ -21,7 +21,15 @@ import typer
 import rlm_runtime
 from rlm_runtime import errors
 from rlm_runtime.cli.app import app
+from rlm_runtime.evals import Comparison, Evaluation, Pair
+from rlm_runtime.evals.tables import metrics_of
+from rlm_runtime.evals.values import METRICS, Failure, Learning, MemoryShown
 from rlm_runtime.logging.events import EVENTS, json_schema
+from rlm_runtime.logging.jsonl import LogReader
+from rlm_runtime.logging.mlflow_sync import Synced
+from rlm_runtime.memory import Memory, MemoryBackend, MemoryFilters
+from rlm_runtime.ontology import cache, hosting
+from rlm_runtime.ontology.remote import RemoteOntology
 from rlm_runtime.types import Grounding, RunResult, Step
 from tests.support.mlflow_server import _empty_store, sqlite_store  # noqa: F401
 from tests.support.snippets import KINDS, blocks_of, run_page
@@ -179,15 +187,77 @@ def test_the_reference_of_events_is_the_schema() -> None:
     ("page", "heading", "function"),
     [
         ("run-dspy-rlm.md", "Keywords", rlm_runtime.run_dspy_rlm),
+        ("run-dspy-rlm.md", "The module", rlm_runtime.OntologyRLM.__init__),
         ("observe.md", "Keywords", rlm_runtime.observe.__init__),
+        ("open-ontology.md", "Keywords", rlm_runtime.open_ontology),
+        ("open-ontology.md", "Keywords for endpoints", RemoteOntology.__init__),
+        ("evaluate-memory.md", "Keywords", rlm_runtime.evaluate_memory),
+        ("memory-store.md", "Memory", Memory),
+        ("memory-store.md", "MemoryFilters", MemoryFilters),
+        ("runs.md", "search_runs", rlm_runtime.search_runs),
+        ("runs.md", "sync", rlm_runtime.sync),
+        ("runs.md", "import_logs", rlm_runtime.import_logs),
     ],
 )
 def test_the_reference_of_keywords_is_the_signature(page: str, heading: str, function: Any) -> None:
     (rows,) = [rows for above, _, rows in tables(REFERENCE / page) if above == heading]
-    told = {names(row[0])[0]: names(row[1])[0] for row in rows}
+    told: dict[str, str] = {}
+    for row in rows:
+        keywords, defaults = names(row[0]), names(row[1])
+        # One default may stand for all keywords of a row.
+        told |= zip(keywords, itertools.cycle(defaults), strict=False)
     parameters = inspect.signature(function).parameters.values()
-    keywords = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
-    assert told == {one.name: default_words(one.default) for one in keywords}
+    optional = [one for one in parameters if one.default is not one.empty]
+    assert told == {one.name: default_words(one.default) for one in optional}
+
+
+@pytest.mark.parametrize(
+    ("page", "heading", "kind"),
+    [
+        ("evaluate-memory.md", "The evaluation", Evaluation),
+        ("runs.md", "FoundRun", rlm_runtime.FoundRun),
+        ("runs.md", "Synced", Synced),
+    ],
+)
+def test_the_reference_of_fields_is_the_class(page: str, heading: str, kind: Any) -> None:
+    told = first_column(REFERENCE / page, heading)
+    assert sorted(told) == sorted(field.name for field in dataclasses.fields(kind))
+
+
+@pytest.mark.parametrize("kind", [Pair, Comparison, MemoryShown, Learning, Failure])
+def test_the_reference_of_an_evaluation_has_all_of_its_parts(kind: Any) -> None:
+    text = (REFERENCE / "evaluate-memory.md").read_text()
+    assert all(f"`{field.name}`" in text for field in dataclasses.fields(kind))
+
+
+def test_the_reference_of_a_store_is_its_methods() -> None:
+    told = first_column(REFERENCE / "memory-store.md", "Methods")
+    methods = {name for name in vars(MemoryBackend) if not name.startswith("_")}
+    assert sorted(one.partition("(")[0] for one in told) == sorted(methods)
+
+
+def test_the_reference_of_metrics_is_what_a_run_that_learns_logs(tmp_path: Path) -> None:
+    log = tmp_path / "run.jsonl"
+    rlm_runtime.run_dspy_rlm(
+        "What is Plan?",
+        ROOT / "ontology" / "prov.ttl",
+        model="offline",
+        memory_backend=tmp_path / "memory.db",
+        extract_memories=True,
+        log_path=log,
+    )
+    *_, end = LogReader(log)
+    told = first_column(REFERENCE / "mlflow.md", "Metrics")
+    assert sorted(told) == sorted({*end["metrics"], "cost_usd"})
+
+
+def test_the_reference_of_an_evaluations_metrics_is_what_it_logs() -> None:
+    one = Comparison("m", 2, 0.0, 0.0, 0.0, low=0.0, high=0.0, p_value=1.0)
+    learning = Learning(cost_usd=0.0)
+    told = Evaluation("e", "prov", "offline", "never", 1, 0.95, (), (one,), learning=learning)
+    page = REFERENCE / "evaluate-memory.md"
+    assert sorted(first_column(page, "In MLflow")) == sorted(metrics_of(told))
+    assert all(f"`{name}`" in page.read_text() for name in METRICS)
 
 
 def default_words(default: Any) -> str:
@@ -212,7 +282,7 @@ def commands(group: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def test_the_reference_of_the_command_line_is_complete() -> None:
-    told: dict[str, set[str]] = {}
+    told: dict[str, dict[str, str]] = {}
     for heading, columns, rows in tables_of("cli*.md"):
         for row in rows if columns[0] == "option" else []:
             group = [name for name, _ in commands(typer.main.get_command(app))]
@@ -221,10 +291,15 @@ def test_the_reference_of_the_command_line_is_complete() -> None:
             if "of" in columns and row[1] != "all":
                 chosen = [f"{heading} {name}" for name in row[1].split(", ")]
             for name in chosen:
-                told.setdefault(name, set()).update(one.split(" ")[0] for one in names(row[0]))
+                options = [one.split(" ")[0] for one in names(row[0])]
+                told.setdefault(name, {}).update(dict.fromkeys(options, row[-1]))
     for name, command in commands(typer.main.get_command(app)):
-        options = {o for p in command.params for o in p.opts if o.startswith("-")}
-        assert told.pop(name, set()) == options - {"-h", "--help"}, name
+        options = {o: p.default for p in command.params for o in p.opts if o.startswith("-")}
+        meanings = told.pop(name, {})
+        assert {*meanings} == {*options} - {"-h", "--help"}, name
+        for option, default in options.items():
+            if isinstance(default, int | float | str) and not isinstance(default, bool):
+                assert str(default).removesuffix(".0") in meanings[option], (name, option)
         assert any(f"`{name}" in page.read_text() for page in REFERENCE.glob("cli*.md")), name
     assert not told
 
@@ -240,11 +315,16 @@ def test_the_reference_of_environment_variables_is_complete() -> None:
     sources = [path.read_text() for path in (ROOT / "rlm_runtime").rglob("*.py")]
     read = {name for text in sources for name in re.findall(r'"(RLM_[A-Z_]+)"', text)}
     (ours, *_) = [rows for _, _, rows in tables(REFERENCE / "environment.md")]
-    assert {names(row[0])[0] for row in ours} == read
+    meanings = {names(row[0])[0]: row[1] for row in ours}
+    assert {*meanings} == read
+    told = meanings[hosting.MEMORY_VARIABLE]
+    assert f"at least {hosting._LEAST_MEMORY}; {hosting._DEFAULT_MEMORY} unless set" in told
+    assert f"`{cache._DEFAULT_SIZE}`" in meanings[cache.SIZE_VARIABLE]
 
 
 def test_commands_of_make_exist() -> None:
     targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.M))
+    assert all(f"`make {target}`" in (ROOT / "CLAUDE.md").read_text() for target in targets)
     for page in PAGES:
         text = page.read_text()
         used = re.findall(r"^make (\w+)|`make (\w+)`", text, re.M)

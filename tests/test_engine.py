@@ -406,6 +406,7 @@ def test_a_missing_key_is_told_before_anything_is_spent(
         {"max_iterations": 0},
         {"max_tokens": -1},
         {"timeout": 0},
+        {"sense_card_chars": 299},
         {"interpreter": "docker"},
         {"model": 7},
     ],

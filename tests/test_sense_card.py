@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rlm_runtime.errors import OntologyError, QueryTimeout
+from rlm_runtime.errors import ConfigurationError, OntologyError, QueryTimeout
 from rlm_runtime.ontology import open_ontology
 from rlm_runtime.ontology.protocol import Ontology, Rows
 from rlm_runtime.ontology.sense_card import make_sense_card
@@ -276,8 +276,8 @@ def test_a_closed_ontology_has_no_card(tmp_path: Path) -> None:
 
 
 def test_too_little_room_is_refused(prov: Ontology) -> None:
-    with pytest.raises(ValueError, match="at least 300"):
-        make_sense_card(prov, max_chars=100)
+    with pytest.raises(ConfigurationError, match="at least 300"):
+        make_sense_card(prov, max_chars=299)
 
 
 def test_a_thesaurus(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
-from rlm_runtime.errors import OntologyError, QueryTimeout
+from rlm_runtime.errors import ConfigurationError, OntologyError, QueryTimeout
 from rlm_runtime.ontology.card_facts import CardFacts
 from rlm_runtime.ontology.card_lines import (
     CardNames,
@@ -63,7 +63,7 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
         max_chars: The most characters, at least 300.
 
     Raises:
-        ValueError: ``max_chars`` is too small for a card.
+        ConfigurationError: ``max_chars`` is too small for a card.
         OntologyError: The ontology is closed, or its endpoint does not answer.
 
     Example:
@@ -80,7 +80,10 @@ def make_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> str:
 def read_sense_card(ontology: Ontology, *, max_chars: int = 3000) -> SenseCard:
     """Give the text of ``make_sense_card`` with the facts behind it, which must not be changed."""
     if max_chars < _LEAST:
-        raise ValueError(f"max_chars must be at least {_LEAST}, not {max_chars}.")
+        raise ConfigurationError(
+            f"An overview of {max_chars} characters says too little. Give sense_card_chars= (of "
+            f"make_sense_card: max_chars=) at least {_LEAST}."
+        )
     _greet(ontology)
     cards = _cards_of(ontology)
     if max_chars in cards:
