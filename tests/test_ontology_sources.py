@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import rdflib
 
-from rlm_runtime.errors import OntologyError
+from rlm_runtime.errors import ConfigurationError, OntologyError
 from rlm_runtime.ontology import Ontology, open_ontology
 
 TURTLE = """@prefix e: <http://e/> .
@@ -185,3 +185,22 @@ def test_xml_entities_fill_no_memory(tmp_path: Path, name: str) -> None:
     path.write_text(BOMBS[name])
     reason = refusal(path)
     assert "DOCTYPE" in reason or "entity" in reason
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "told"),
+    [
+        ("http://127.0.0.1:9/sparql", {"format": "turtle"}, "format= .* files only"),
+        ("http://127.0.0.1:9/sparql", {"memory_limit": 2**30}, "files and graphs only"),
+        (rdflib.Graph(), {"format": "turtle", "imports": {}}, r"format=, imports= .* files only"),
+        (rdflib.Graph(), {"token": "t"}, "address of an endpoint only"),
+    ],
+)
+def test_what_could_do_nothing_is_refused(
+    source: object, options: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=told):
+        open_ontology(source, **options)  # type: ignore[call-overload]
+    graph = rdflib.Graph().parse(data="<http://e/a> a <http://e/C> .")
+    with open_ontology(graph) as opened, pytest.raises(ConfigurationError, match="Leave it out"):
+        open_ontology(opened, **options)  # type: ignore[call-overload]

@@ -88,12 +88,10 @@ def open_ontology(
     if isinstance(source, str) and _URL.match(source):
         from rlm_runtime.ontology.remote import RemoteOntology
 
+        _refuse({"format": format, "imports": imports}, "files")
+        _refuse({"memory_limit": memory_limit}, "files and graphs")
         return RemoteOntology(source, name=name, **endpoint)
-    if endpoint:
-        raise ConfigurationError(
-            f"{', '.join(f'{option}=' for option in endpoint)} can be given for the address of an "
-            "endpoint only. Leave it out."
-        )
+    _refuse(endpoint, "the address of an endpoint")
     if isinstance(source, str | Path):
         return host_path(
             source,
@@ -103,13 +101,24 @@ def open_ontology(
             memory_limit=memory_limit,
             on_progress=on_progress,
         )
+    _refuse({"format": format, "imports": imports}, "files")
     # A graph can only come from an rdflib that was imported already.
     rdflib = sys.modules.get("rdflib")
     if rdflib is not None and isinstance(source, rdflib.Graph):
         return host_graph(cast("Graph", source), name=name, memory_limit=memory_limit)
+    _refuse({"memory_limit": memory_limit}, "files and graphs")
     if isinstance(source, Ontology):
         return source
     raise ConfigurationError(
         f"An ontology cannot be opened from a {type(source).__name__}. Give the path of an RDF "
         "file or of a folder of them, or an rdflib.Graph."
     )
+
+
+def _refuse(options: Mapping[str, object], only_for: str) -> None:
+    """Raise a ConfigurationError when any of these is given: here they could do nothing."""
+    given = [f"{name}=" for name, value in options.items() if value is not None]
+    if given:
+        raise ConfigurationError(
+            f"{', '.join(given)} can be given for {only_for} only. Leave it out."
+        )
