@@ -269,6 +269,7 @@ def _observe_run(
                 model=model.model,
                 judge=judge,
                 overview=program.context,
+                ontology=ontology,
                 budget=budget,
             )
             run.report(metrics=memories.metrics)

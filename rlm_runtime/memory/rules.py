@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rlm_runtime.clipping import clip
 from rlm_runtime.memory.lessons import (
     Lesson,
     exemplars_of,
@@ -19,7 +20,7 @@ from rlm_runtime.memory.lessons import (
 )
 from rlm_runtime.memory.levels import LEVELS, level_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
-from rlm_runtime.memory.showing import clip, show_checks
+from rlm_runtime.memory.showing import show_checks
 from rlm_runtime.redaction import Redaction
 from rlm_runtime.types import Grounding, Step
 
@@ -190,7 +191,7 @@ def _mended(steps: Sequence[Step]) -> Iterator[Lesson]:
         content = f"A cell failed: {clip(raised, _MESSAGE)}"
         content += f"\nIn it: {failed}" if failed else ""
         content += f"\nWhat ran in its place: {ran}" if ran else ""
-        yield Lesson(f"Mended: {raised}", "a cell fails like this", content, _kind(raised))
+        yield Lesson(f"Mended: {raised}", "a cell that fails like this", content, _kind(raised))
 
 
 def _left_broken(steps: Sequence[Step]) -> Iterator[Lesson]:
@@ -201,7 +202,7 @@ def _left_broken(steps: Sequence[Step]) -> Iterator[Lesson]:
         raised = _raised(step.error)
         content = f"A cell failed and was not mended: {clip(raised, _MESSAGE)}"
         content += f"\nIt held: {clip(_before_submit(step.code), 2 * _LINES)}"
-        yield Lesson(f"Avoid: {raised}", "a cell is to be like this", content, _kind(raised))
+        yield Lesson(f"Avoid: {raised}", "a cell like this", content, _kind(raised))
 
 
 def _repair(steps: Sequence[Step], failed: int) -> Step | None:
