@@ -81,9 +81,13 @@ def rows_again(ontology: Ontology, sparql: str) -> str:
         return ""
     select = make_ontology_tools(ontology, timeout=_SECONDS)["sparql_select"]
     try:
-        return show(select(sparql, _SHOWN_ROWS)) or ""
+        table = select(sparql, _SHOWN_ROWS)
     except QueryError:
         return ""
+    if table["rows"]:
+        # It tells how an agent goes on to read the others.
+        table.pop("note", None)
+    return show(table) or ""
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:

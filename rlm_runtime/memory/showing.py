@@ -101,7 +101,7 @@ def show_steps(steps: Sequence[Step]) -> str:
         for number, step in enumerate(steps, start=1)
     ]
     feet = [f"\nError: {shown(step.error, _REASONING)}" if step.error else "" for step in steps]
-    room = _ALL_STEPS - sum(map(len, (*heads, *feet))) - 3 * len(steps)
+    room = _ALL_STEPS - _NOTE - sum(len(told) + 2 for told in (*heads, *feet))
     outputs = _shared([step.output.strip() or "(nothing was printed)" for step in steps], room)
     told = [
         f"{head}\n{output}{foot}" for head, output, foot in zip(heads, outputs, feet, strict=True)
