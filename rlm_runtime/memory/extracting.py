@@ -28,9 +28,9 @@ _TEXT = 6_000
 _FORM = """
 
 If the run teaches nothing new, as most easy ones do, give an empty list. Write nothing that \
-goes without saying for an agent that writes SPARQL well and has `overview` and `rules`, nothing \
-that one of `known` says already, in these or other words, and not the query again where `kept` \
-holds it. Otherwise write at most `at_most` lessons, the most useful \
+goes without saying for an agent that writes SPARQL well and has such an `overview` and these \
+`rules`, nothing that one of `known` says already, in these or other words, and not the query \
+again where `kept` holds it. Otherwise write at most `at_most` lessons, the most useful \
 first, no two of which say the same.
 
 A lesson holds for a kind of question, and for other ontologies too wherever that is possible: \
@@ -54,7 +54,7 @@ in time, and what to do instead.{_FORM}"""
 
 class _Lessons(dspy.Signature):
     overview: str = dspy.InputField(desc="of the ontology, as the agent had it; may be cut")
-    rules: str = dspy.InputField(desc="what the agent was told, as the next one will be")
+    rules: str = dspy.InputField(desc="what the agent was told to give")
     question: str = dspy.InputField(desc="what the agent was asked, as its `query`")
     steps: str = dspy.InputField(desc="the agent's cells and what they printed; may be cut")
     answer: str = dspy.InputField(desc="what it submitted, in words")

@@ -54,7 +54,7 @@ class _Verdict(dspy.Signature):
     steps: str = dspy.InputField(desc="the agent's cells and what they printed; may be cut")
     answer: str = dspy.InputField(desc="what it submitted, in words")
     sparql: str = dspy.InputField(desc="the query whose rows are to be the answer")
-    rows: str = dspy.InputField(desc="what this query gave when it ran again, the first rows")
+    rows: str = dspy.InputField(desc="the first that it gave when it ran again")
     checks: str = dspy.InputField(desc="what the ontology and the steps bear out")
     reason: str = dspy.OutputField(desc="what decides it, in one or two sentences")
     success: bool = dspy.OutputField(desc="whether the answer is right")
@@ -127,7 +127,7 @@ def judge_trajectory(
             steps=show_steps(trajectory.steps),
             answer=shown(trajectory.answer, _TEXT),
             sparql=shown(trajectory.sparql, _TEXT),
-            rows=shown(around.rows, _TEXT) or "None were kept.",
+            rows=shown(around.rows, _TEXT) or "None.",
             checks=checks,
         )
     reason = " ".join(str(said.reason or "").split())
