@@ -106,4 +106,4 @@ def test_rows_of_a_query_are_shown_within_bounds(prov: Any) -> None:
     assert len(rows) == 30
     assert re.fullmatch(r"\(30 of \d+ rows\)", foot)
     assert len(rows_again(prov, "SELECT * { ?s ?p ?o . ?s2 rdfs:comment ?o2 }")) <= 7_000
-    assert rows_again(prov, "SELECT ?x { ?x ") == rows_again(prov, " ") == ""
+    assert rows_again(prov, "SELECT ?x { ?x ") == ""

@@ -77,8 +77,6 @@ def rows_again(ontology: Ontology, sparql: str) -> str:
         prov:Agent
         (1 row)
     """
-    if not sparql.strip():
-        return ""
     select = make_ontology_tools(ontology, timeout=_SECONDS)["sparql_select"]
     try:
         table = select(sparql, _SHOWN_ROWS)

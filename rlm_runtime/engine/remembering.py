@@ -13,7 +13,6 @@ import dspy
 
 from rlm_runtime.engine.background import start
 from rlm_runtime.engine.budget import Budget
-from rlm_runtime.engine.grounding import rows_again
 from rlm_runtime.engine.prompt import task_instructions
 from rlm_runtime.errors import BudgetExceeded, ConfigurationError
 from rlm_runtime.guard import shielded
@@ -31,7 +30,6 @@ from rlm_runtime.memory.formatting import fitting, format_memories
 from rlm_runtime.memory.learning import Asking, keep, learn
 from rlm_runtime.memory.levels import level_of
 from rlm_runtime.memory.showing import Surroundings
-from rlm_runtime.ontology import Ontology
 from rlm_runtime.types import Grounding
 
 __all__ = ["RunMemories", "opened_backend"]
@@ -111,7 +109,7 @@ class RunMemories:
         model: str,
         judge: dspy.BaseLM | None,
         overview: str,
-        ontology: Ontology,
+        rows: Callable[[], str],
         budget: Budget,
     ) -> None:
         """Keep the run, what it did and what it was shown; and learn from it.
@@ -126,7 +124,7 @@ class RunMemories:
             model: Name of the model that answered.
             judge: The model that judges the run and extracts what it taught; None leaves that.
             overview: What the model was told of the ontology.
-            ontology: Where the query is run once more, for the judge to see what it gives.
+            rows: Gives what the query gives, for the judge to see; is called if it runs.
             budget: Of the run; what is left of its time, and some seconds, are the judge's.
         """
         stored = StoredRun(
@@ -167,7 +165,7 @@ class RunMemories:
                 around=Surroundings(
                     run.shown(overview),
                     task_instructions(),
-                    run.shown(rows_again(ontology, answer["sparql"])),
+                    run.shown(rows()) if grounding.sparql_ok else "",
                 ),
                 given=[one.memory for one in self._given],
                 on_step=step,

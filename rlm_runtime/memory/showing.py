@@ -28,7 +28,9 @@ _OVERVIEW = 3_000
 _REASONING = 600
 _CODE = 3_000
 _ALL_STEPS = 24_000
+# What it takes to say that something is left out; what each output may have in any case.
 _NOTE = 40
+_LEAST = 100
 _NAMES = 10
 _TITLE = 100
 _DESCRIPTION = 300
@@ -100,7 +102,10 @@ def show_steps(steps: Sequence[Step]) -> str:
         f"Code:\n{shown(step.code, _CODE)}\nOutput:"
         for number, step in enumerate(steps, start=1)
     ]
-    feet = [f"\nError: {shown(step.error, _REASONING)}" if step.error else "" for step in steps]
+    feet = [
+        f"\nError: {shown(step.error, _REASONING)}" if step.error is not None else ""
+        for step in steps
+    ]
     room = _ALL_STEPS - _NOTE - sum(len(told) + 2 for told in (*heads, *feet))
     outputs = _shared([step.output.strip() or "(nothing was printed)" for step in steps], room)
     told = [
@@ -114,7 +119,8 @@ def _shared(outputs: Sequence[str], room: int) -> list[str]:
     kept: list[str] = []
     for number in reversed(range(len(outputs))):
         earlier = sum(map(len, outputs[:number]))
-        kept.append(shown(outputs[number], max(room // 2, room - earlier) - _NOTE))
+        output, share = outputs[number], max(room // 2, room - earlier, _LEAST)
+        kept.append(output if len(output) <= share else clip_lines(output, share - _NOTE))
         room -= len(kept[-1])
     return kept[::-1]
 
