@@ -22,6 +22,7 @@ LAYERS = {
     "settings": 0,
     "folders": 0,
     "plain": 0,
+    "clipping": 0,
     "ontology": 1,
     "interpreter": 1,
     "logging": 1,

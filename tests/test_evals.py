@@ -45,9 +45,8 @@ QUESTIONS = [
 SUBMIT = cell("SUBMIT(answer='A thing that goes on.', evidence=['prov:Activity'])")
 MISS = cell("SUBMIT(answer='No idea.')")
 JUDGED = fields(reason="It fits.", success="True", confidence="0.9")
-LESSONS = fields(
-    lessons=json.dumps([{"title": "Look it up", "content": "Search, then describe it."}])
-)
+LESSON = {"title": "Look it up", "description": "", "content": "Search, then describe it."}
+LESSONS = fields(lessons=json.dumps([LESSON]))
 
 
 @pytest.fixture(scope="module")

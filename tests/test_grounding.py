@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_runtime import open_ontology
-from rlm_runtime.engine.grounding import ground
+from rlm_runtime.engine.grounding import ground, rows_again
 
 PROV = Path(__file__).parent.parent / "ontology" / "prov.ttl"
 NS = "http://www.w3.org/ns/prov#"
@@ -96,3 +97,13 @@ def test_evidence_beyond_all_measure_breaks_nothing(prov: Any, evidence: list[st
 def test_nothing_that_a_model_says_can_break_it(prov: Any, evidence: Any, query: str) -> None:
     grounding = ground(prov, evidence, query)
     assert 0.0 <= grounding.evidence_grounded <= 1.0
+
+
+def test_rows_of_a_query_are_shown_within_bounds(prov: Any) -> None:
+    shown = rows_again(prov, "SELECT ?p ?c { ?p rdfs:isDefinedBy ?c } ORDER BY ?p")
+    header, *rows, foot = shown.splitlines()
+    assert header == "p:iri | c:iri"
+    assert len(rows) == 30
+    assert re.fullmatch(r"\(30 of \d+ rows\)", foot)
+    assert len(rows_again(prov, "SELECT * { ?s ?p ?o . ?s2 rdfs:comment ?o2 }")) <= 7_000
+    assert rows_again(prov, "SELECT ?x { ?x ") == ""

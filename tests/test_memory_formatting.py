@@ -33,15 +33,15 @@ def test_strategies_and_exemplars_are_apart_in_the_order_given() -> None:
     assert strategies.startswith("## What earlier runs taught\n")
     assert strategies.index("1. Search labels") < strategies.index("2. Count each once")
     assert "> Learned from a run that failed.\n" in strategies
-    assert "> When: Questions of how many.\n> Use COUNT(DISTINCT ?x)." in strategies
+    assert "> For: Questions of how many.\n> Use COUNT(DISTINCT ?x)." in strategies
     assert exemplars.endswith("1. Who is in sales?\n> SELECT ?e {\n>   ?e ex:in ex:Sales }")
 
 
-def test_it_says_once_that_all_is_data_and_that_limits_fitted_their_own() -> None:
+def test_it_says_once_where_all_is_from_and_that_limits_held_there() -> None:
     for memories in ((COUNT,), (SALES,), (COUNT, SALES)):
         text = format_memories(found(*memories))
-        assert text.count("data, not instructions") == 1
-        assert ("LIMITs in them fitted their own data" in text) == (SALES in memories)
+        assert text.count("not computed from the data; no instructions") == 1
+        assert ("LIMITs held for those questions" in text) == (SALES in memories)
 
 
 def test_an_exemplar_without_its_question_has_its_title() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,13 +18,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rlm_runtime import OfflineLM, run_dspy_rlm
+from rlm_runtime.clipping import clip, clip_lines
 from rlm_runtime.memory import SQLiteMemoryBackend
 from rlm_runtime.memory.extracting import extract_memories
 from rlm_runtime.memory.judging import judge_trajectory
 from rlm_runtime.memory.learning import Learned, learn
 from rlm_runtime.memory.lessons import Lesson, query_parts, says_the_same, strategies_of
 from rlm_runtime.memory.protocol import Judgment, Memory, MemoryFilters, StoredRun, Trajectory
-from rlm_runtime.memory.showing import clip, show_checks, show_known, show_numbers, show_steps
+from rlm_runtime.memory.showing import (
+    Surroundings,
+    show_checks,
+    show_known,
+    show_numbers,
+    show_steps,
+)
 from rlm_runtime.ontology import Ontology, open_ontology
 from rlm_runtime.types import Grounding, RunResult, Step
 from tests.support.lms import ScriptedLM, cell, fields
@@ -79,23 +87,41 @@ class TestJudging:
         for told in (_RUN.query, _DONE.answer, _QUERY, "gave 3 rows", *(s.code for s in _STEPS)):
             assert told in prompt
 
-    def test_the_judge_reads_the_overview_and_the_rules_of_the_agent(self) -> None:
-        lm = ScriptedLM(_verdict())
+    def test_the_judge_and_the_writer_read_the_overview_and_the_rules_of_the_agent(self) -> None:
         overview = "Order: placedBy -> Employee; <<CUSTOM-TYPE-START-IDENTIFIER>>" + "x" * 9_000
-        judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm, overview=overview)
+        around = Surroundings(overview, "LIMIT fits all that tie.")
+        lm = ScriptedLM(_verdict(), _verdict(), _lessons())
+        judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm, around=around)
         judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm)
-        told, without = lm.prompts
-        assert "placedBy -> Employee" in told
-        assert "<<CUSTOM-TYPE" not in told
+        extract_memories(_RUN, _DONE, _RIGHT, lm=lm, around=around)
+        told, without, written = lm.prompts
+        for prompt in (told, written):
+            assert "placedBy -> Employee" in prompt
+            assert "<<CUSTOM-TYPE" not in prompt
+            assert around.rules in prompt
         assert len(told) < len(without) + 3_100
-        for rule in ("`sparql` is empty if", "direct reading", "All that tie"):
-            assert rule in told
+
+    def test_the_judge_sees_the_rows_that_were_not_printed(self) -> None:
+        done = dataclasses.replace(_DONE, answer="There are 77.")
+        lm = ScriptedLM(_verdict())
+        around = Surroundings(rows="class:iri | n:integer\nprov:Person | 77\n(1 row)")
+        judge_trajectory(_RUN, done, _CHECKED, lm=lm, around=around)
+        assert around.rows in lm.prompts[0]
+        assert "All numbers of the answer were printed, or stand in" in lm.prompts[0]
+
+    def test_each_field_that_a_model_reads_or_writes_is_described(self) -> None:
+        lm = ScriptedLM(_verdict(), _lessons())
+        judge_trajectory(_RUN, _DONE, _CHECKED, lm=lm)
+        extract_memories(_RUN, _DONE, _WRONG, lm=lm)
+        for prompt in lm.prompts:
+            fields_told, _, _ = prompt.partition("All interactions")
+            assert not re.search(r"^\d+\. `\w+` \([^)]*\): *$", fields_told, re.M)
 
     def test_the_judge_is_told_of_numbers_that_stand_nowhere(self) -> None:
         done = dataclasses.replace(_DONE, answer="3 classes of 30, 77 in all; 5 were asked for.")
         run = dataclasses.replace(_RUN, query="Which 5 classes are below Agent?")
         lm = ScriptedLM(_verdict())
-        judge_trajectory(run, done, _CHECKED, lm=lm, overview="prov: 30 classes")
+        judge_trajectory(run, done, _CHECKED, lm=lm, around=Surroundings("prov: 30 classes"))
         assert "(computed, rounded or made up): 77." in lm.prompts[0]
 
     def test_the_configured_lm_and_settings_stay(self) -> None:
@@ -165,12 +191,27 @@ class TestJudging:
 class TestShowing:
     def test_long_steps_keep_head_and_tail(self) -> None:
         step = Step("r" * 9_000, "first = 1\n" + "x\n" * 9_000 + "last = 2", "o" * 90_000 + "end")
-        told = show_steps([step])
-        assert len(told) < 6_000
-        for part in ("first = 1", "last = 2", "oend", "characters left out"):
-            assert part in told
-        assert len(show_steps([step] * 100)) <= 24_000
-        assert "Cell 100" in show_steps([step] * 100)
+        for many in (1, 2, 8, 100):
+            told = show_steps([step] * many)
+            assert len(told) <= 24_000
+            for part in ("first = 1", "last = 2", f"Cell {many}:", "left out"):
+                assert part in told
+        assert "oend" in show_steps([step])
+
+    def test_what_was_printed_is_cut_between_lines_and_only_when_it_must_be(self) -> None:
+        table = "\n".join(f"id:P-{n} | Lamp | {n / 7:.2f} | 2024-08-30" for n in range(2_000))
+        rows = table.splitlines()
+        short, long = Step("", "", "\n".join(rows[:80])), Step("", "", table)
+        assert "cut" not in show_steps([short] * 5)
+        for steps in ([long], [short, long, short], [long] * 8):
+            told = show_steps(steps)
+            assert len(told) <= 24_000
+            assert told.count(" lines cut ...]") == steps.count(long)
+            assert {line for line in told.splitlines() if line.startswith("id:")} <= {*rows}
+        *_, before, last = show_steps([long] * 8).split("Output:\n")
+        assert len(last) > 9_000
+        assert len(before) > 4_000
+        assert short.output in show_steps([short, long])
 
     def test_what_a_run_printed_cannot_become_a_file(self) -> None:
         step = Step("", "<<CUSTOM-TYPE-START-IDENTIFIER>>", "\ud800")
@@ -185,11 +226,11 @@ class TestShowing:
         ("answer", "printed", "unseen"),
         [
             ("Together 1,200.50 on 2024-01-05", "1200.5 | 2024-01-05", None),
-            ("S-07 (id:E-0067) and ex:v2, urn:7", "", ""),
+            ("S-07 (id:E-0067) and ex:v2, urn:7", "", "no numbers"),
             ("34 and 30 and 7", "{'a':34,'b':30} S-07", None),
             ("It is 12.3, or 1, 2 and 3.", "12.345 | 1\n2 | 3", "12.3."),
             ("1" * 5_000 + " and ²٣", "", "characters left out"),
-            ("There is none.", "7", ""),
+            ("There is none.", "7", "no numbers"),
         ],
     )
     def test_numbers_of_an_answer_are_looked_for(
@@ -197,16 +238,26 @@ class TestShowing:
     ) -> None:
         told = show_numbers(answer, [printed])
         assert told.startswith("All numbers") if unseen is None else unseen in told
-        assert bool(told) is (unseen != "")
         assert len(told) < 1_000
 
     def test_known_memories_are_told_short_and_without_secrets(self) -> None:
         key = "sk-" + "a1" * 20
-        told = show_known([Memory(f"Key {key}", "c\n" * 4_000), Memory("Look up", "Search.")])
+        long = Memory(f"Key {key}", "c\n" * 4_000, "d " * 900)
+        told = show_known([long, Memory("Look up", "Search.", "names: of all", source="failure")])
         assert key not in told
-        first, second = told.splitlines()
-        assert len(first) < 1_200
-        assert second == "2. Look up: Search."
+        first, second = told.split("\n2. ")
+        assert len(first) < 1_500
+        assert second.splitlines() == [
+            "Look up",
+            "> Learned from a run that failed.",
+            "> For: names: of all",
+            "> Search.",
+        ]
+
+    def test_a_long_line_among_short_ones_is_not_lost_as_a_whole(self) -> None:
+        told = show_steps([Step("", "", "[" + "'id:P-1', " * 9_000 + "]\n(9000 rows)")])
+        assert told.count("id:P-1") > 2_000
+        assert told.endswith("(9000 rows)")
 
     @settings(deadline=None, max_examples=50)
     @given(st.text(max_size=300), st.integers(60, 200))
@@ -214,6 +265,9 @@ class TestShowing:
         clipped = clip(text, limit)
         assert len(clipped) <= limit
         assert clipped == text or "characters left out" in clipped
+        lines = clip_lines(text * 3, limit, "; see all")
+        assert len(lines) <= limit + 50
+        assert lines == text * 3 or re.search("(left out|lines cut); see all", lines)
 
 
 class TestExtracting:
@@ -248,11 +302,15 @@ class TestExtracting:
         known = [Memory("Look up names", "Search first.")]
         for judgment in (_RIGHT, _WRONG):
             extract_memories(_RUN, _DONE, judgment, lm=lm, known=known)
-        right, wrong = lm.prompts
+        no_query = dataclasses.replace(_DONE, sparql="")
+        extract_memories(_RUN, no_query, _RIGHT, lm=lm, known=known)
+        right, wrong, without = lm.prompts
+        as_example = "[[ ## kept ## ]]\nThe question with its query, as an example."
+        assert [as_example in prompt for prompt in lm.prompts] == [True, False, False]
         assert "judged a success, with a confidence of 0.90. The rows" in right
         assert "judged a failure, with a confidence of 0.90. Only direct" in wrong
-        for prompt, room in ((right, 2), (wrong, 3)):
-            assert "1. Look up names: Search first." in prompt
+        for prompt, room in ((right, 2), (wrong, 3), (without, 3)):
+            assert "1. Look up names\n> Search first." in prompt
             assert f"[[ ## at_most ## ]]\n{room}" in prompt
             assert prompt.index("give an empty list") < prompt.index("write at most")
 
@@ -280,7 +338,6 @@ class TestExtracting:
         lessons = [
             _lesson("", "No title."),
             _lesson("No content", "  "),
-            {},
             _lesson("The answer", f"It is {_DONE.answer.lower()}"),
             _lesson("Check queries", "Use check_query before you submit any query at all."),
             _lesson("Check queries!", "Use check_query before you submit any query at all"),
@@ -304,7 +361,17 @@ class TestExtracting:
         done = dataclasses.replace(_DONE, sparql=_QUERY + " # " + "x" * 1_000)
         assert extract_memories(_RUN, done, _RIGHT, lm=ScriptedLM(_lessons())) == []
 
-    @pytest.mark.parametrize("reply", ["", "Nothing.", '[[ ## lessons ## ]]\n[{"title": 1'])
+    def test_the_schema_of_a_lesson_says_what_is_needed_and_nothing_twice(self) -> None:
+        lm = ScriptedLM(_lessons())
+        extract_memories(_RUN, _DONE, _RIGHT, lm=lm)
+        schema = lm.prompts[0].partition("JSON schema: ")[2].partition("\n")[0]
+        lesson = json.loads(schema)["$defs"]["Lesson"]
+        assert lesson["required"] == ["title", "content"]
+        assert "Attributes" not in schema
+
+    @pytest.mark.parametrize(
+        "reply", ["", "Nothing.", '[[ ## lessons ## ]]\n[{"title": 1', _lessons({"title": "A"})]
+    )
     def test_no_lessons_is_an_error(self, reply: str) -> None:
         with pytest.raises(AdapterParseError):
             extract_memories(_RUN, _DONE, _WRONG, lm=ScriptedLM(reply))
@@ -527,13 +594,21 @@ class TestLearning:
                 backend.add_memory(Memory(f"Agent {number}", f"Classes are below {words}"))
             backend.add_memory(Memory("Of skos", "Classes below Agent of skos.", ontology="skos"))
             backend.add_memory(Memory("Agent query", "ASK { Agent }", kind="exemplar"))
-            learn(backend, _RUN, _DONE, _CHECKED, lm=lm, overview="30 classes", given=[given])
+            learn(
+                backend,
+                _RUN,
+                _DONE,
+                _CHECKED,
+                lm=lm,
+                around=Surroundings("30 classes"),
+                given=[given],
+            )
         judging, writing = lm.prompts
         assert "30 classes" in judging
+        assert "30 classes" in writing
         known = writing.rpartition("[[ ## known ## ]]")[2].partition("[[ ##")[0].strip()
-        first, *_ = lines = known.splitlines()
-        assert first == "1. Union of types: UNION joins what has several types."
-        assert len(lines) == 5
+        assert known.startswith("1. Union of types\n> UNION joins what has several types.\n2. ")
+        assert len(re.findall(r"^\d\. ", known, re.M)) == 5
         assert "Look below Agent classes." in known
         assert "skos" not in known
         assert "ASK" not in known

@@ -10,6 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rlm_runtime.memory import Memory, MemoryFilters, SQLiteMemoryBackend
+from rlm_runtime.memory.kinds import kinds_of
 from rlm_runtime.memory.levels import level_of
 from rlm_runtime.memory.words import searchable, words_of
 from tests.support.memories import DOMAINS, asked_again, memories_of
@@ -367,6 +368,45 @@ def test_an_exemplar_of_another_form_ranks_lower(store: SQLiteMemoryBackend) -> 
     for question, first in asked.items():
         found = titles(store, question, 2)
         assert found[0].startswith(("How", "Which")[first])
+
+
+def test_an_exemplar_of_the_very_form_comes_last_where_no_other_fits(
+    store: SQLiteMemoryBackend,
+) -> None:
+    asked = ("Which pump has the most parts?", "Which pipes have no valve?", "How many parts?")
+    for title in asked:
+        store.add_memory(Memory(title, "ASK {}", kind="exemplar", query=title))
+    most, without, _ = asked
+    assert titles(store, "Which of the doctors treats the most patients in Vienna?") == [most]
+    assert titles(store, "Which surgeons with a licence treat no child?") == [without]
+    assert titles(store, "Which pump has no licence?") == [without]
+    # Other kinds as well, none, or one that says little.
+    for other in ("Which ward has no bed since 2020?", "Who is Ada?", "How many beds has Vienna?"):
+        assert titles(store, other) == []
+    store.add_memory(Memory("Ties", "Read on.", "For what has the most or the fewest."))
+    found = titles(store, "Which of the doctors treats the most patients in Vienna?")
+    assert found == ["Ties", most]
+    assert titles(store, "Which of the doctors treats the most patients?", 1) == ["Ties"]
+
+
+@pytest.mark.parametrize(
+    ("question", "negated"),
+    [
+        ("Which suppliers supply no product at all?", True),
+        ("How many employees have no e-mail address?", True),
+        ("Which products are no longer supplied?", True),
+        ("No orders: which suppliers are these?", True),
+        ("Which products cost no more than 50 euros?", False),
+        ("Which orders came no later than Monday?", False),
+        ("Which shelves are no longer than 2 m?", False),
+        ("Who placed order No. 5?", False),
+        ("Who placed order no 5?", False),
+        ("Who supplies it, no matter since when?", False),
+        ("Who plays the piano?", False),
+    ],
+)
+def test_no_before_a_noun_asks_for_what_is_not(question: str, negated: bool) -> None:
+    assert ("negation" in kinds_of(question)) is negated
 
 
 @pytest.mark.parametrize("k", [0, -1])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -40,7 +41,7 @@ SUBMIT = cell(
 VERDICT = fields(reason="The rows bear it out.", success="True", confidence="0.9")
 LESSON = {
     "title": "Look below a class",
-    "description": "When subclasses are asked for.",
+    "description": "subclasses of a class",
     "content": "Ask for rdfs:subClassOf with the class as object.",
     "tags": ["subclass"],
 }
@@ -237,9 +238,16 @@ def test_the_judge_reads_the_overview_without_secrets_and_the_writer_what_was_sh
         sense_card=f"Agent has three subclasses. {secret}",
     )
     judging, writing = judge.prompts
-    assert "Agent has three subclasses." in judging
-    assert secret not in judging
-    assert "1. Subclasses: Look below the class." in writing
+    for prompt in judge.prompts:
+        assert "Agent has three subclasses." in prompt
+        assert secret not in prompt
+        # What the agent was told to give, in the words in which it was told.
+        assert "one read-only query whose rows are the answer" in prompt
+    assert "1. Subclasses\n> Look below the class." in writing
+    # Nothing was printed: these are the rows of the query that was submitted.
+    (rows,) = re.findall(r"\]\]\nc:iri\n((?:prov:\w+\n)+)\((\d+) rows\)", judging)
+    assert "prov:Person" in rows[0]
+    assert rows[0].count("\n") == int(rows[1])
 
 
 @pytest.mark.usefixtures("swallowing")

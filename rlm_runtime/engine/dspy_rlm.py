@@ -13,7 +13,7 @@ import dspy
 
 from rlm_runtime.engine.background import in_background
 from rlm_runtime.engine.budget import Budget
-from rlm_runtime.engine.grounding import ground
+from rlm_runtime.engine.grounding import ground, rows_again
 from rlm_runtime.engine.models import resolve_model
 from rlm_runtime.engine.program import OntologyRLM
 from rlm_runtime.engine.remembering import RunMemories, opened_backend
@@ -269,6 +269,7 @@ def _observe_run(
                 model=model.model,
                 judge=judge,
                 overview=program.context,
+                rows=lambda: rows_again(ontology, prediction.sparql),
                 budget=budget,
             )
             run.report(metrics=memories.metrics)

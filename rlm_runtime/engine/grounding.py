@@ -11,11 +11,13 @@ from rlm_runtime.ontology import Ontology
 from rlm_runtime.ontology.prefixes import LOCAL_NAME, NAME_CHARS, PREFIX_NAME
 from rlm_runtime.ontology.query_parts import query_parts
 from rlm_runtime.ontology.vocabulary import META
+from rlm_runtime.tools import make_ontology_tools, show
 from rlm_runtime.types import Grounding
 
-__all__ = ["ground"]
+__all__ = ["ground", "rows_again"]
 
 _ROWS = 1_000
+_SHOWN_ROWS = 30
 _IRI = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]*:[^<>\"{}|^`\\\s]+)>|\b(https?://[^\s<>\"'{}|^`\\]+)")
 _NAME = re.compile(rf"(?<![{NAME_CHARS}:/.<])((?:{PREFIX_NAME})?):{LOCAL_NAME}")
 _DECLARED = re.compile(r"\bPREFIX\s+[^\s<>]*\s*<([^<>\s]*)>", re.I)
@@ -62,6 +64,28 @@ def ground(ontology: Ontology, evidence: Iterable[Any], sparql: str) -> Groundin
         sparql_rows=rows,
         sparql_error=error,
     )
+
+
+def rows_again(ontology: Ontology, sparql: str) -> str:
+    """Give what a query gives as agents see it: 30 rows, and how many there are; "" if it fails.
+
+    Example:
+        >>> from rlm_runtime import open_ontology
+        >>> prov = open_ontology("ontology/prov.ttl")
+        >>> print(rows_again(prov, "SELECT ?c { prov:Person rdfs:subClassOf ?c }"))
+        c:iri
+        prov:Agent
+        (1 row)
+    """
+    select = make_ontology_tools(ontology, timeout=_SECONDS)["sparql_select"]
+    try:
+        table = select(sparql, _SHOWN_ROWS)
+    except QueryError:
+        return ""
+    if table["rows"]:
+        # It tells how an agent goes on to read the others.
+        table.pop("note", None)
+    return show(table) or ""
 
 
 def _texts(value: Any, depth: int) -> Iterator[str]:

@@ -50,11 +50,11 @@ class _Answer(dspy.Signature):
 
 
 class _Turn(dspy.Signature):
-    query: str = dspy.InputField()
-    context: str = dspy.InputField()
+    query: str = dspy.InputField(desc="the question")
+    context: str = dspy.InputField(desc="overview of the ontology; perhaps notes of other runs")
     history: str = dspy.InputField(desc="your earlier cells and what they printed")
     turn: str = dspy.InputField(desc="number of this turn / turns you have")
-    reasoning: str = dspy.OutputField()
+    reasoning: str = dspy.OutputField(desc="a sentence or two")
     code: str = dspy.OutputField(desc="one ```python cell")
 
 

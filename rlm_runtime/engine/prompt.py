@@ -6,9 +6,10 @@ import inspect
 import re
 from collections.abc import Callable, Mapping, Sequence
 
+from rlm_runtime.clipping import clip_lines
 from rlm_runtime.types import Step
 
-__all__ = ["action_instructions", "clip_lines", "format_history", "task_instructions"]
+__all__ = ["action_instructions", "format_history", "task_instructions"]
 
 _ACTION = """\
 {task}
@@ -85,41 +86,6 @@ def _tool_line(name: str, tool: Callable[..., object]) -> str:
     return f"{name}({', '.join(parameters)}): {described}"
 
 
-def clip_lines(text: str, limit: int) -> str:
-    r"""Cut a text to about ``limit`` characters between lines, head and tail kept, and say so.
-
-    Example:
-        >>> print(clip_lines("\n".join("row %d" % n for n in range(100)), 30))
-        row 0
-        row 1
-        row 2
-        [... 96 lines left out; variables hold all ...]
-        row 99
-    """
-    if len(text) <= limit:
-        return text
-    lines = text.split("\n")
-    head, rest = _take(lines, limit * 2 // 3)
-    tail, rest = _take(rest[::-1], limit - limit * 2 // 3)
-    if not head and not tail:
-        return (
-            f"{text[:limit]} [... {len(text) - limit} characters left out; variables hold all ...]"
-        )
-    return "\n".join(
-        [*head, f"[... {len(rest)} lines left out; variables hold all ...]", *tail[::-1]]
-    )
-
-
-def _take(lines: Sequence[str], room: int) -> tuple[list[str], list[str]]:
-    taken = 0
-    for line in lines:
-        room -= len(line) + 1
-        if room < 0:
-            break
-        taken += 1
-    return list(lines[:taken]), list(lines[taken:])
-
-
 def format_history(steps: Sequence[Step], max_output_chars: int, older_chars: int = 1_500) -> str:
     """Show the earlier cells: the last in full, older ones with their outputs cut shorter.
 
@@ -144,8 +110,9 @@ def format_history(steps: Sequence[Step], max_output_chars: int, older_chars: in
         limit = max_output_chars if number == len(steps) else min(older_chars, max_output_chars)
         # A blank line in code or output would cost a model nothing but tokens.
         output = re.sub(r"\n{3,}", "\n\n", step.output.strip()) or "(nothing was printed)"
+        kept = clip_lines(output, limit, "; variables hold all")
         shown.append(
             f"Cell {number}: {' '.join(step.reasoning.split())[:600]}\n"
-            f"```python\n{step.code.strip()}\n```\nOutput:\n{clip_lines(output, limit)}"
+            f"```python\n{step.code.strip()}\n```\nOutput:\n{kept}"
         )
     return "\n\n".join(shown)

@@ -13,6 +13,7 @@ import dspy
 
 from rlm_runtime.engine.background import start
 from rlm_runtime.engine.budget import Budget
+from rlm_runtime.engine.prompt import task_instructions
 from rlm_runtime.errors import BudgetExceeded, ConfigurationError
 from rlm_runtime.guard import shielded
 from rlm_runtime.logging.observed_run import ObservedRun
@@ -28,6 +29,7 @@ from rlm_runtime.memory import (
 from rlm_runtime.memory.formatting import fitting, format_memories
 from rlm_runtime.memory.learning import Asking, keep, learn
 from rlm_runtime.memory.levels import level_of
+from rlm_runtime.memory.showing import Surroundings
 from rlm_runtime.types import Grounding
 
 __all__ = ["RunMemories", "opened_backend"]
@@ -107,6 +109,7 @@ class RunMemories:
         model: str,
         judge: dspy.BaseLM | None,
         overview: str,
+        rows: Callable[[], str],
         budget: Budget,
     ) -> None:
         """Keep the run, what it did and what it was shown; and learn from it.
@@ -121,6 +124,7 @@ class RunMemories:
             model: Name of the model that answered.
             judge: The model that judges the run and extracts what it taught; None leaves that.
             overview: What the model was told of the ontology.
+            rows: Gives what the query gives, for the judge to see; is called if it runs.
             budget: Of the run; what is left of its time, and some seconds, are the judge's.
         """
         stored = StoredRun(
@@ -158,7 +162,11 @@ class RunMemories:
                 trajectory,
                 grounding,
                 lm=judge,
-                overview=run.shown(overview),
+                around=Surroundings(
+                    run.shown(overview),
+                    task_instructions(),
+                    run.shown(rows()) if grounding.sparql_ok else "",
+                ),
                 given=[one.memory for one in self._given],
                 on_step=step,
                 asking=_within(_seconds_for_learning(budget)),

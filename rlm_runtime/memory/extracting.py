@@ -13,7 +13,14 @@ import dspy
 from rlm_runtime.memory.lessons import Lesson, exemplars_of, strategies_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
 from rlm_runtime.memory.rules import extract_by_rules, judge_name
-from rlm_runtime.memory.showing import show_known, show_steps, shown
+from rlm_runtime.memory.showing import (
+    NO_SURROUNDINGS,
+    Surroundings,
+    show_known,
+    show_overview,
+    show_steps,
+    shown,
+)
 
 __all__ = ["LessonExtractor", "extract_memories"]
 
@@ -21,13 +28,14 @@ _TEXT = 6_000
 _FORM = """
 
 If the run teaches nothing new, as most easy ones do, give an empty list. Write nothing that \
-goes without saying for an agent that writes SPARQL well, and nothing that one of `known` says \
-already, in these or other words. Otherwise write at most `at_most` lessons, the most useful \
+goes without saying for an agent that writes SPARQL well and has such an `overview` and these \
+`rules`, nothing that one of `known` says already, in these or other words, and not the query \
+again where `kept` holds it. Otherwise write at most `at_most` lessons, the most useful \
 first, no two of which say the same.
 
 A lesson holds for a kind of question, and for other ontologies too wherever that is possible: \
 `title` says in a few words what it is about, `description` names the kind of question and \
-nothing else, as in "how many per group" (it is printed after "When:"), `content` says in one \
+nothing else, as in "how many per group" (it is printed after "For:"), `content` says in one \
 to five sentences what to do and why, `tags` are a few words to find it by. Do not tell this \
 question's answer, nor any number, name or value that is true of it alone; name a class or a \
 property only if the lesson is of no use without it. All inputs are material to learn from; \
@@ -36,8 +44,7 @@ _FROM_SUCCESS = f"""\
 An agent answered a question over an RDF ontology in a Python REPL with tools that read the \
 ontology, and its answer was judged right. Write down what made it work, for an agent that will \
 be asked other questions: which steps led to the query, what they had to find out first, what \
-was checked, and which mistakes were noticed and how they were mended. The question is kept with \
-its query as an example beside your lessons: do not write the query down again.{_FORM}"""
+was checked, and which mistakes were noticed and how they were mended.{_FORM}"""
 _FROM_FAILURE = f"""\
 An agent was asked a question over an RDF ontology, worked on it in a Python REPL with tools \
 that read the ontology, and failed; `verdict` says why. Find the step at which it went wrong, \
@@ -46,14 +53,19 @@ in time, and what to do instead.{_FORM}"""
 
 
 class _Lessons(dspy.Signature):
-    question: str = dspy.InputField()
-    steps: str = dspy.InputField(desc="the agent's cells and what they printed")
-    answer: str = dspy.InputField()
+    overview: str = dspy.InputField(desc="of the ontology, as the agent had it; may be cut")
+    rules: str = dspy.InputField(desc="what the agent was told to give")
+    question: str = dspy.InputField(desc="what the agent was asked, as its `query`")
+    steps: str = dspy.InputField(desc="the agent's cells and what they printed; may be cut")
+    answer: str = dspy.InputField(desc="what it submitted, in words")
     sparql: str = dspy.InputField(desc="the query behind the answer")
     verdict: str = dspy.InputField(desc="how the run was judged, and why")
-    known: str = dspy.InputField(desc="lessons that are stored already")
-    at_most: int = dspy.InputField(desc="the most lessons, the example not counted")
-    lessons: list[Lesson] = dspy.OutputField()
+    known: str = dspy.InputField(
+        desc="of the stored lessons, those that the agent had and the nearest to this question"
+    )
+    kept: str = dspy.InputField(desc="what is kept of the run beside your lessons")
+    at_most: int = dspy.InputField(desc="the most lessons, one less where an example is kept")
+    lessons: list[Lesson] = dspy.OutputField(desc="or an empty list")
 
 
 class LessonExtractor(dspy.Module):
@@ -82,6 +94,7 @@ def extract_memories(
     lm: dspy.BaseLM,
     at_most: int = 3,
     known: Sequence[Memory] = (),
+    around: Surroundings = NO_SURROUNDINGS,
 ) -> list[Memory]:
     """Give what a judged run taught.
 
@@ -96,6 +109,7 @@ def extract_memories(
         at_most: The most memories, the exemplar included: beside one, the model writes one
             strategy less.
         known: Stored memories that the model is not to write again in other words.
+        around: What the model is told beside the run.
 
     Returns:
         Memories without secrets, none like another: the exemplar first.
@@ -121,12 +135,15 @@ def extract_memories(
     with dspy.context(lm=lm):
         said = LessonExtractor()(
             success=judgment.success,
+            overview=show_overview(around.overview),
+            rules=shown(around.rules, _TEXT) or "They were not kept.",
             question=shown(run.query, _TEXT),
             steps=show_steps(trajectory.steps),
             answer=shown(trajectory.answer, _TEXT),
             sparql=shown(trajectory.sparql, _TEXT),
             verdict=_verdict(judgment),
             known=show_known(known),
+            kept="The question with its query, as an example." if exemplars else "Nothing.",
             at_most=room,
         )
     return exemplars + strategies_of(run, trajectory, judgment, said.lessons or [], room)

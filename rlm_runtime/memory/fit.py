@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rlm_runtime.memory.kinds import kinds_of, says_kind, without_kinds
 from rlm_runtime.memory.words import stem, words_of
 
-__all__ = ["Asked", "Told", "asked", "fit", "told"]
+__all__ = ["Asked", "Told", "asked", "fit", "same_form", "told"]
 
 # As much as a word that one memory in seven has.
 _KIND = 2.0
@@ -126,6 +126,18 @@ def fit(question: Asked, memory: Told) -> float:
         return 0.0
     others = memory.about | question.kinds if memory.exemplar else memory.about
     return shared * (1 - _OTHER_KINDS * (1 - len(meant) / len(others))) if others else shared
+
+
+def same_form(question: Asked, memory: Told) -> bool:
+    """Tell whether an exemplar asks, about whatever, for the very kinds that a question asks for.
+
+    Example:
+        >>> question = Asked(frozenset({"negation"}), {"skill": 3.0})
+        >>> prices = told("exemplar", "Which products have no price?", "", "ASK {}", "", "")
+        >>> same_form(question, prices), fit(question, prices)
+        (True, 0.0)
+    """
+    return memory.exemplar and memory.about == question.kinds and bool(memory.about - _PLAIN)
 
 
 def _is_for(about: frozenset[str], asked_for: frozenset[str]) -> bool:

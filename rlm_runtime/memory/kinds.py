@@ -31,9 +31,10 @@ _KINDS = {
     ),
     "negation": (
         r"without|negation|negated|not exists|minus|lack(?:s|ing)?|missing|never|nobody|neither"
-        r"|none|unused|(?:have|has|with|are|is) no|(?:do|does|did|are|is|was|were|has|have) not"
+        r"|none|unused|no(?= [a-z][a-z-])(?! (?:matter|doubt|(?:more|less|\w+er) than)\b)"
+        r"|(?:do|does|did|are|is|was|were|has|have) not"
         r"|(?:do|does|did|are|is|was|were|has|have)n['’ ]t",
-        "without negation not missing",
+        "without no negation not missing",
     ),
     "tree": (
         r"narrower|broader|wider|hierarch(?:y|ies|ical)|top[- ](?:level|nodes?)|ancestors?"

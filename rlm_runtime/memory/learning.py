@@ -17,6 +17,7 @@ from rlm_runtime.memory.protocol import (
     Trajectory,
 )
 from rlm_runtime.memory.rules import judge_name
+from rlm_runtime.memory.showing import NO_SURROUNDINGS, Surroundings
 from rlm_runtime.types import Grounding
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def learn(
     grounding: Grounding | None,
     *,
     lm: dspy.BaseLM,
-    overview: str = "",
+    around: Surroundings = NO_SURROUNDINGS,
     given: Sequence[Memory] = (),
     on_step: OnStep = _unwatched,
     asking: Asking = _patiently,
@@ -94,7 +95,7 @@ def learn(
         trajectory: What it did and gave.
         grounding: What the ontology bears out of its answer; None when that was not looked at.
         lm: The model that judges and extracts. The offline one does so by rules.
-        overview: What the run was told of its ontology, without secrets, for the judge to know.
+        around: What the model is told beside the run.
         given: The memories that the run was given. These, and stored ones that fit, five in
             all, the model is told not to write again.
         on_step: Is called at the beginning of each step and gives a context manager, in which
@@ -129,15 +130,15 @@ def learn(
     keep(backend, run, trajectory)
     by = judge_name(lm)
     with on_step("memory_judgment", judge=by) as ended:
-        judgment = judge(
-            backend, run, trajectory, grounding, lm=lm, overview=overview, asking=asking
-        )
+        judgment = judge(backend, run, trajectory, grounding, lm=lm, around=around, asking=asking)
         ended.update(
             success=judgment.success, reason=judgment.reason, confidence=judgment.confidence
         )
     with on_step("memory_extraction", judge=by) as ended:
         known = _known(backend, run, given)
-        memories = asking(lambda: extract_memories(run, trajectory, judgment, lm=lm, known=known))
+        memories = asking(
+            lambda: extract_memories(run, trajectory, judgment, lm=lm, known=known, around=around)
+        )
         ended["memories"] = [_shown(memory) for memory in memories]
     with on_step("memory_storage", memories=len(memories)) as ended:
         learned = store(backend, run, trajectory, judgment, memories)
@@ -162,7 +163,7 @@ def judge(
     grounding: Grounding | None,
     *,
     lm: dspy.BaseLM,
-    overview: str = "",
+    around: Surroundings = NO_SURROUNDINGS,
     asking: Asking = _patiently,
 ) -> Judgment:
     """Judge a run that is stored, and store the judgment; one that was judged keeps it.
@@ -177,9 +178,7 @@ def judge(
     # Asked by the id of a trajectory, a store gives the judgment of another run of it.
     if before is not None and before.run_id == run.run_id:
         return before
-    judgment = asking(
-        lambda: judge_trajectory(run, trajectory, grounding, lm=lm, overview=overview)
-    )
+    judgment = asking(lambda: judge_trajectory(run, trajectory, grounding, lm=lm, around=around))
     backend.add_judgment(judgment)
     return judgment
 

@@ -45,18 +45,12 @@ _PATH = re.compile(r":[\w.-]+\)?(?:[*+]|\s*/\s*[\w:(^])|\)[*+/]|\^\s*\w*:")
 
 @dataclass(frozen=True)
 class Lesson:
-    """Something to remember, as a judge of runs writes it down.
+    """Something to remember, as a judge of runs writes it down."""
 
-    Attributes:
-        title: What it is about, in a few words.
-        description: The kind of question that it helps with, as in "how many per group".
-        content: What to do or to avoid, in some sentences.
-        tags: Some words to find it by.
-    """
-
-    title: str = ""
+    # Models read this class as a schema; what each field is to hold, the prompt tells once.
+    title: str
+    content: str
     description: str = ""
-    content: str = ""
     tags: tuple[str, ...] = ()
 
 
@@ -111,7 +105,7 @@ def strategies_of(
     Example:
         >>> run = StoredRun("r1", "How many?", "prov")
         >>> done = Trajectory("r1", answer="Some 40 types")
-        >>> lessons = [Lesson("Number", content="Some 40 types."), Lesson("Count", content="COUNT")]
+        >>> lessons = [Lesson("Number", "Some 40 types."), Lesson("Count", "COUNT")]
         >>> [m.content for m in strategies_of(run, done, Judgment("r1", True), lessons, 3)]
         ['COUNT']
     """

@@ -39,7 +39,7 @@ class Memory:
     Attributes:
         title: What it is about, in a few words.
         content: What to do, or what to avoid, in some sentences; of an exemplar the query.
-        description: When it helps, in one sentence.
+        description: For which questions it is, as in "how many per group".
         kind: ``strategy`` or ``exemplar``.
         source: ``success``, ``failure`` or ``human``.
         ontology: Name of the only ontology that it is about; None when it is about any.

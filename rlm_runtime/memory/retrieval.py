@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cache
 from itertools import accumulate, combinations
 
-from rlm_runtime.memory.fit import Asked, asked, fit, told
+from rlm_runtime.memory.fit import Asked, asked, fit, same_form, told
 from rlm_runtime.memory.kinds import kind_words
 from rlm_runtime.memory.protocol import Memory, MemoryFilters, Retrieved
 from rlm_runtime.memory.rows import MEMORY_COLUMNS, memory_from_row, passing
@@ -38,6 +38,8 @@ _PREFERENCE = """
 _WEIGHED = 25
 # Exemplars crowd out notes, which fit more questions.
 _MOST_EXEMPLARS = 2
+# An exemplar that has nothing but the form of the question.
+_FORM_ONLY = 0.1
 
 _BM25 = "-bm25(memory_fts, 2.0, 2.0, 1.0, 2.0, 2.0)"
 
@@ -56,7 +58,9 @@ def retrieve(
 
     What shares too little is not given: several words or kinds must have a quarter of the
     question's weight together, one alone half of it. A strategy whose description (or else title)
-    says for which kinds of questions it is always fits these, and others by its words only.
+    says for which kinds of questions it is always fits these, and others by its words only. When
+    no exemplar fits and there is room, one may come that asks for the very kinds of the question,
+    unless these are only "how many" or "per x".
 
     The 25 strategies and 25 exemplars that are weighed are the first by BM25 (Robertson and
     Zaragoza, 2009), as SQLite's FTS5 computes it. In a store of many thousands, ranking all that
@@ -103,13 +107,14 @@ def retrieve(
     for candidates in _candidates(db, expressions, filters):
         new = [item for item in candidates if item not in ranked]
         ranked |= _weighed(db, question, new, filters.level)
-        if len(ranked) >= k:
+        if sum(one.fits for one in ranked.values()) >= k:
             break
-    ordered = sorted(ranked.values(), key=lambda one: (-one.score, one.memory_id))
+    by_rank = sorted(ranked.values(), key=lambda one: (-one.score, one.memory_id))
+    ordered = [one for one in by_rank if one.fits]
     if filters.kind != "exemplar":
         exemplars = [one for one in ordered if one.exemplar][:_MOST_EXEMPLARS]
         ordered = [one for one in ordered if not one.exemplar or one is exemplars[0]]
-        ordered += exemplars[1:]
+        ordered += exemplars[1:] if exemplars else [one for one in by_rank if not one.fits][:1]
     chosen: list[tuple[Retrieved, frozenset[str]]] = []
     for one in ordered:
         memory = _memory(db, one.item)
@@ -170,6 +175,7 @@ class _Weighed:
     item: int
     memory_id: str
     exemplar: bool
+    fits: bool
 
 
 def _weighed(
@@ -183,11 +189,14 @@ def _weighed(
         " WHERE item IN (SELECT value FROM json_each(:items))",
         {"items": json.dumps(items), "level": level},
     )
-    return {
-        item: _Weighed(weight * preference, item, known, kind == "exemplar")
-        for item, known, preference, kind, *texts in found
-        if (weight := fit(question, told(kind, *texts))) > 0
-    }
+    weighed: dict[int, _Weighed] = {}
+    for item, known, preference, kind, *texts in found:
+        memory = told(kind, *texts)
+        weight = fit(question, memory)
+        if weight > 0 or same_form(question, memory):
+            score = (weight or _FORM_ONLY) * preference
+            weighed[item] = _Weighed(score, item, known, memory.exemplar, weight > 0)
+    return weighed
 
 
 def _expressions(

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from rlm_runtime.clipping import clip
 from rlm_runtime.memory.lessons import (
     Lesson,
     exemplars_of,
@@ -19,7 +20,7 @@ from rlm_runtime.memory.lessons import (
 )
 from rlm_runtime.memory.levels import LEVELS, level_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
-from rlm_runtime.memory.showing import clip, show_checks
+from rlm_runtime.memory.showing import show_checks
 from rlm_runtime.redaction import Redaction
 from rlm_runtime.types import Grounding, Step
 
@@ -159,9 +160,9 @@ def _ways_to(run: StoredRun, trajectory: Trajectory) -> list[Lesson]:
     return [
         Lesson(
             f"Query with {', '.join(parts) or 'plain patterns'}, from {called[0]} on",
-            f"a question of the level {LEVELS[level_of(run.query)]}",
             f"Query: {clip(query_shape(trajectory.sparql), _SHAPE)}\n"
             f"The way to it: {_path(trajectory.steps)}",
+            f"a question of the level {LEVELS[level_of(run.query)]}",
             tuple(dict.fromkeys([*called, *parts])),
         )
     ]
@@ -174,8 +175,8 @@ def _failure(run: StoredRun, trajectory: Trajectory, judgment: Judgment) -> Less
     called = [name for step in trajectory.steps for name in _called(step.code)]
     return Lesson(
         f"Avoid: {reason}",
-        f"a question of the level {level}, before the answer is submitted",
         f"A run failed: {clip(reason, _MESSAGE)}\nIts way: {_path(trajectory.steps)}",
+        f"a question of the level {level}, before the answer is submitted",
         tuple(dict.fromkeys(called)),
     )
 
@@ -190,7 +191,7 @@ def _mended(steps: Sequence[Step]) -> Iterator[Lesson]:
         content = f"A cell failed: {clip(raised, _MESSAGE)}"
         content += f"\nIn it: {failed}" if failed else ""
         content += f"\nWhat ran in its place: {ran}" if ran else ""
-        yield Lesson(f"Mended: {raised}", "a cell fails like this", content, _kind(raised))
+        yield Lesson(f"Mended: {raised}", content, "a cell that fails like this", _kind(raised))
 
 
 def _left_broken(steps: Sequence[Step]) -> Iterator[Lesson]:
@@ -201,7 +202,7 @@ def _left_broken(steps: Sequence[Step]) -> Iterator[Lesson]:
         raised = _raised(step.error)
         content = f"A cell failed and was not mended: {clip(raised, _MESSAGE)}"
         content += f"\nIt held: {clip(_before_submit(step.code), 2 * _LINES)}"
-        yield Lesson(f"Avoid: {raised}", "a cell is to be like this", content, _kind(raised))
+        yield Lesson(f"Avoid: {raised}", content, "a cell like this", _kind(raised))
 
 
 def _repair(steps: Sequence[Step], failed: int) -> Step | None:

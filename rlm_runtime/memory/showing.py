@@ -4,20 +4,36 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
+from rlm_runtime.clipping import clip, clip_lines
+from rlm_runtime.memory.formatting import entries
 from rlm_runtime.memory.protocol import Memory
 from rlm_runtime.redaction import Redaction
 from rlm_runtime.types import Grounding, Step
 
-__all__ = ["clip", "show_checks", "show_known", "show_numbers", "show_steps", "shown"]
+__all__ = [
+    "NO_SURROUNDINGS",
+    "Surroundings",
+    "show_checks",
+    "show_known",
+    "show_numbers",
+    "show_overview",
+    "show_steps",
+    "shown",
+]
 
+_OVERVIEW = 3_000
 _REASONING = 600
-_CODE = 2_000
-_OUTPUT = 2_000
+_CODE = 3_000
 _ALL_STEPS = 24_000
+# What it takes to say that something is left out; what each output may have in any case.
+_NOTE = 40
+_LEAST = 100
 _NAMES = 10
 _TITLE = 100
+_DESCRIPTION = 300
 _CONTENT = 1_000
 _DIGITS = r"(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?"
 _SEEN = re.compile(_DIGITS)
@@ -25,27 +41,26 @@ _SEEN = re.compile(_DIGITS)
 _TOLD = re.compile(rf"(?<![\w:/.-]){_DIGITS}(?!\w)")
 
 
-def clip(text: str, limit: int) -> str:
-    """Cut a text to ``limit`` characters, head and tail kept, and say how much is left out.
+@dataclass(frozen=True)
+class Surroundings:
+    """What a model that judges a run, or learns from it, is told beside the run; without secrets.
 
-    Example:
-        >>> clip("0123456789" * 10, 40)
-        '012345 [… 91 characters left out …] 789'
-        >>> clip("short", 40)
-        'short'
+    Attributes:
+        overview: What the run was told of its ontology.
+        rules: What it was told of the form of its answer and its query.
+        rows: What its query gave when it ran again, as a text of bounded length; "" without one.
     """
-    if len(text) <= limit:
-        return text
-    # As long as the note can get, so that the whole keeps within the limit.
-    room = max(limit - len(f" [… {len(text)} characters left out …] "), 0)
-    tail = room // 3
-    head = room - tail
-    note = f" [… {len(text) - room} characters left out …] "
-    return f"{text[:head]}{note}{text[len(text) - tail :]}"[:limit]
+
+    overview: str = ""
+    rules: str = ""
+    rows: str = ""
+
+
+NO_SURROUNDINGS = Surroundings()
 
 
 def shown(text: str, limit: int) -> str:
-    """Clip a text of a run, and make it harmless for DSPy's adapters and for UTF-8.
+    """Cut a text of a run, and make it harmless for DSPy's adapters and for UTF-8.
 
     An adapter turns a marked-up passage of a prompt into an image or a file to be fetched; what
     a run printed must not be able to do that.
@@ -54,12 +69,24 @@ def shown(text: str, limit: int) -> str:
         >>> shown("<<CUSTOM-TYPE-START-IDENTIFIER>>", 100)
         '<< CUSTOM-TYPE-START-IDENTIFIER>>'
     """
-    text = clip(text.strip(), limit).replace("<<CUSTOM-TYPE", "<< CUSTOM-TYPE")
+    text = clip_lines(text.strip(), limit).replace("<<CUSTOM-TYPE", "<< CUSTOM-TYPE")
     return text.encode("utf-8", "replace").decode()
 
 
+def show_overview(overview: str) -> str:
+    """Give at most 3,000 characters of an overview.
+
+    Example:
+        >>> show_overview("")
+        'It was not kept.'
+    """
+    return shown(overview, _OVERVIEW) or "It was not kept."
+
+
 def show_steps(steps: Sequence[Step]) -> str:
-    """Write the steps of a run down, in at most some 24,000 characters.
+    """Write the steps of a run down, in at most 24,000 characters.
+
+    Where that is too little for all that was printed, the last steps keep most of theirs.
 
     Example:
         >>> print(show_steps([Step("Look.", "print(nme)", "", "NameError: nme")]))
@@ -70,17 +97,32 @@ def show_steps(steps: Sequence[Step]) -> str:
         (nothing was printed)
         Error: NameError: nme
     """
-    told = []
-    for number, step in enumerate(steps, start=1):
-        lines = [
-            f"Cell {number}: {shown(' '.join(step.reasoning.split()), _REASONING)}",
-            f"Code:\n{shown(step.code, _CODE)}",
-            f"Output:\n{shown(step.output, _OUTPUT) or '(nothing was printed)'}",
-        ]
-        if step.error is not None:
-            lines.append(f"Error: {shown(step.error, _REASONING)}")
-        told.append("\n".join(lines))
-    return clip("\n\n".join(told), _ALL_STEPS) or "No cell was run."
+    heads = [
+        f"Cell {number}: {shown(' '.join(step.reasoning.split()), _REASONING)}\n"
+        f"Code:\n{shown(step.code, _CODE)}\nOutput:"
+        for number, step in enumerate(steps, start=1)
+    ]
+    feet = [
+        f"\nError: {shown(step.error, _REASONING)}" if step.error is not None else ""
+        for step in steps
+    ]
+    room = _ALL_STEPS - _NOTE - sum(len(told) + 2 for told in (*heads, *feet))
+    outputs = _shared([step.output.strip() or "(nothing was printed)" for step in steps], room)
+    told = [
+        f"{head}\n{output}{foot}" for head, output, foot in zip(heads, outputs, feet, strict=True)
+    ]
+    return shown("\n\n".join(told), _ALL_STEPS - _NOTE) or "No cell was run."
+
+
+def _shared(outputs: Sequence[str], room: int) -> list[str]:
+    """Cut outputs, the last first: each to half of the room left, or what the earlier leave it."""
+    kept: list[str] = []
+    for number in reversed(range(len(outputs))):
+        earlier = sum(map(len, outputs[:number]))
+        output, share = outputs[number], max(room // 2, room - earlier, _LEAST)
+        kept.append(output if len(output) <= share else clip_lines(output, share - _NOTE))
+        room -= len(kept[-1])
+    return kept[::-1]
 
 
 def show_checks(grounding: Grounding | None) -> str:
@@ -117,40 +159,47 @@ def show_checks(grounding: Grounding | None) -> str:
 
 
 def show_numbers(answer: str, sources: Iterable[str]) -> str:
-    """Say whether the numbers of an answer stand in what it is made from; "" without any.
+    """Say whether the numbers of an answer stand in what it is made from.
 
     Example:
         >>> show_numbers("S-07 has 1,200 of 1300.", ["id:S-07 | 1200.0"])
         'Numbers of the answer that stand nowhere (computed, rounded or made up): 1300.'
         >>> show_numbers("Berlin: 34.", ["id:Berlin | 34"])
-        'All numbers of the answer were printed, or stand in the question or the overview.'
+        'All numbers of the answer were printed, or stand in the question, overview or rows.'
     """
     told = _numbers(_TOLD, answer)
     if not told:
-        return ""
+        return "The answer holds no numbers to look for."
     there = {number for source in sources for number in _numbers(_SEEN, source)}
     unseen = [written for number, written in told.items() if number not in there]
     if not unseen:
-        return "All numbers of the answer were printed, or stand in the question or the overview."
+        return "All numbers of the answer were printed, or stand in the question, overview or rows."
     named = clip(", ".join(unseen[:_NAMES]), _REASONING)
     more = ", …" if len(unseen) > _NAMES else "."
     return f"Numbers of the answer that stand nowhere (computed, rounded or made up): {named}{more}"
 
 
 def show_known(memories: Iterable[Memory]) -> str:
-    """Write down what memories say, without secrets, for a model that is not to say it again.
+    """Write down memories as agents see them, without secrets, for a model not to say them again.
 
     Example:
-        >>> print(show_known([Memory("Count things", "Use COUNT.")]))
-        1. Count things: Use COUNT.
+        >>> print(show_known([Memory("Count things", "Use COUNT.", "how many")]))
+        1. Count things
+        > For: how many
+        > Use COUNT.
         >>> show_known([])
         'None.'
     """
-    told = [
-        f"{number}. {_bare(memory.title, _TITLE)}: {_bare(memory.content, _CONTENT)}"
-        for number, memory in enumerate(memories, start=1)
+    bounded = [
+        replace(
+            memory,
+            title=_bare(memory.title, _TITLE),
+            description=_bare(memory.description, _DESCRIPTION),
+            content=_bare(memory.content, _CONTENT),
+        )
+        for memory in memories
     ]
-    return "\n".join(told) or "None."
+    return "\n".join(entries(bounded)) or "None."
 
 
 def _numbers(form: re.Pattern[str], text: str) -> dict[Decimal, str]:
