@@ -16,7 +16,7 @@ from rlm_runtime.ontology.vocabulary import COMMENT_PREDICATES, NAME_PREDICATES,
 from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.describe_kinds import Asked, told_in, told_out, what_kind_adds
 from rlm_runtime.tools.relationships import dealt, links
-from rlm_runtime.tools.restricting import allowed_values
+from rlm_runtime.tools.restricting import restrictions_with
 from rlm_runtime.tools.table import NAME
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 
@@ -72,12 +72,10 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     ]
     incoming = dealt(named_links, limit)
     compact = ontology.compact
-    restricting = asked.restricted_in("in_restrictions_of", _MAX_RESTRICTED)
+    restricting = restrictions_with(asked)
     outgoing, missing = _outgoing(asked, said, timeout)
     fields |= {
-        "in_restrictions_of": allowed_values(asked, restricting)
-        if said.kind == "property" and restricting
-        else restricting,
+        "in_restrictions_of": restricting,
         "properties": {compact(p): values.texts for p, values in outgoing.items()},
         "properties_counts": {compact(p): v.count for p, v in outgoing.items() if v.missing},
         "kinds": {compact(p): v.kind for p, v in outgoing.items() if v.texts},
@@ -93,7 +91,7 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     )
     named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
     named |= {e.iri for e in (*said.axioms.supers, *said.axioms.equivalents) if e.iri}
-    constructed = _names_in(ontology, said.axioms)
+    constructed = _names_in(ontology, said.axioms, restricting.values())
     labels = {
         other: label
         for other, label in other_labels_of(
@@ -182,15 +180,15 @@ def _says_nothing(asked: Asked, said: Description, predicate: str) -> bool:
     return predicate == _DEFINED_BY and asked.says_nothing(said.outgoing.get(predicate, ()))
 
 
-def _names_in(ontology: Ontology, axioms: Axioms) -> set[str]:
-    """Give the IRIs that axioms name: a restriction over numbers as names tells nothing alone."""
+def _names_in(ontology: Ontology, axioms: Axioms, texts: Iterable[str]) -> set[str]:
+    """Give the IRIs that constructs name: a restriction over numbers as names tells nothing alone."""
     expressions = (
         *(*axioms.supers, *axioms.subs, *axioms.equivalents, *axioms.disjoint, *axioms.shapes),
         *(*axioms.domains, *axioms.ranges, *axioms.inverses, *axioms.excludes),
     )
-    texts = [expression.text for expression in expressions]
+    told = [*texts, *(expression.text for expression in expressions)]
     found = set[str]()
-    for name in NAME.findall(" ".join((*texts, *axioms.chains, *axioms.keys))):
+    for name in NAME.findall(" ".join((*told, *axioms.chains, *axioms.keys))):
         try:
             found.add(ontology.expand(name))
         except QueryError:

@@ -88,13 +88,6 @@ _FIELDS = {
         "chains": ("chains",),
     },
 }
-# From a class down to the names in the constructs it is made of.
-_MADE_OF = (
-    f"({either((_SUBCLASS, _SAME['class']))}/(({either(_BOOLEAN[:2])})/rdf:rest*/rdf:first)*/"
-    f"({either([OWL + name for name in ('onProperty', 'someValuesFrom', 'allValuesFrom')])}|"
-    f"{either([OWL + name for name in ('onClass', 'hasValue')])}))|"
-    f"(sh:property/(sh:path|sh:class))"
-)
 _DEFINED_BY = RDFS + "isDefinedBy"
 _PREFIXES = f"PREFIX owl: <{OWL}> PREFIX rdf: <{RDF}> PREFIX rdfs: <{RDFS}> PREFIX sh: <{SHACL}> "
 
@@ -135,10 +128,6 @@ class Asked:
         rows = self.ontology.select(query, limit=limit or self.limit, timeout=self._timeout)
         self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
         return rows.terms
-
-    def restricted_in(self, field: str, most: int) -> list[str]:
-        """Give the prefixed names of the first classes whose restrictions or shapes name it."""
-        return self.iris(field, f"?x {_MADE_OF} {self.this}", most)
 
     def iris(self, field: str, pattern: str, most: int) -> list[str]:
         """Give the prefixed names of the first ?x, in order; note when a field has more."""

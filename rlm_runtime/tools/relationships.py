@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from rlm_runtime.ontology.describing import shares
-from rlm_runtime.ontology.labels import labels_of, values_clause
+from rlm_runtime.ontology.labels import every_label_of, values_clause
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
 from rlm_runtime.tools.values import cell, first_in_order, join_notes
@@ -101,7 +101,7 @@ def relationship_table(
     condition = f"?p = <{predicate}>" if predicate else "true"
     found = dealt(links(ontology, iri, sides, condition, limit, timeout), limit)
     iris = [term.value for link in found for term in link.others if term.kind == "iri"]
-    labels, types = labels_of(ontology, iris, timeout), _types_of(ontology, iris, timeout)
+    labels, types = every_label_of(ontology, iris, timeout), _types_of(ontology, iris, timeout)
     rows: list[dict[str, Plain]] = [
         {
             "direction": link.side,
