@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.class_schema import class_and_below, count_instances
 from rlm_runtime.ontology.labels import values_clause
-from rlm_runtime.ontology.owl_text import INNER, NodeTexts
+from rlm_runtime.ontology.owl_text import INNER, NodeTexts, most_said
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Axioms, Expression
 from rlm_runtime.ontology.vocabulary import META, OWL, RDF, RDFS, SHACL, either
@@ -165,6 +165,7 @@ class _About:
         if self._words is None:
             return Axioms(truncated=self._asked.truncated)
         shared = Axioms(
+            ancestors=tuple(term.value for term in self._above),
             subs=self._bounded("subs", self._named("below")),
             equivalents=self._equivalents(self._words),
             disjoint=self._disjoint(self._words),
@@ -343,7 +344,7 @@ class _About:
                 asked = [self._texts.shape(shape)]
             named = shape if shape.kind == "iri" else target
             source = "" if named == self._this else named.value
-            yield from (Expression(text, source=source) for text in sorted(filter(None, asked)))
+            yield from (Expression(text, source=source) for text in most_said(filter(None, asked)))
 
     def _excluded_by_shapes(self) -> Iterator[Expression]:
         for target, shape in self._shapes():

@@ -8,7 +8,7 @@ from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.vocabulary import META, OWL, RDF, SHACL, XSD, language_place
 
-__all__ = ["INNER", "NodeTexts", "Statements", "several"]
+__all__ = ["INNER", "NodeTexts", "Statements", "most_said", "several"]
 
 Statements = Mapping[Term, Mapping[str, Sequence[Term]]]
 """Subject to predicate IRI to values."""
@@ -291,6 +291,17 @@ class NodeTexts:
                 name = "a" if predicate == _TYPE else self._compact(predicate)
                 parts.append(f"{name} {', '.join(values)}")
         return f"[{'; '.join(parts)}]"
+
+
+def most_said(texts: Iterable[str]) -> list[str]:
+    """Sort texts of shapes, each once, less those that another says along with a message.
+
+    Example:
+        >>> most_said(["ex:p max 1", 'ex:p max 1 "One is enough."'])
+        ['ex:p max 1 "One is enough."']
+    """
+    each = sorted(set(texts))
+    return [a for i, a in enumerate(each) if not "".join(each[i + 1 : i + 2]).startswith(f'{a} "')]
 
 
 def several(separator: str, texts: Iterable[str], count: int, room: int = _MAX_LIST) -> str:

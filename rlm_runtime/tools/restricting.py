@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from rlm_runtime.ontology.labels import values_clause
-from rlm_runtime.ontology.owl_text import INNER, NodeTexts, several
+from rlm_runtime.ontology.owl_text import INNER, NodeTexts, most_said, several
 from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.vocabulary import OWL, RDF, RDFS, SHACL, either
 from rlm_runtime.tools.describe_kinds import Asked
@@ -59,14 +59,12 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
             if value not in values:
                 values.append(value)
     if rows.truncated:
-        asked.cut.add("in_restrictions_of")
+        asked.cut.setdefault("in_restrictions_of")
     texts = NodeTexts(statements, ontology.compact)
     own = f"{ontology.compact(this[1:-1])} "
 
     def told(restrictions: set[Term]) -> str:
-        each = sorted(
-            {(texts.shape(r) or texts.text(r)).removeprefix(own) for r in restrictions}
-        )
+        each = most_said((texts.shape(r) or texts.text(r)).removeprefix(own) for r in restrictions)
         return several(", ", each, len(each))
 
     return {name: told(restrictions) for name, restrictions in found.items()}
