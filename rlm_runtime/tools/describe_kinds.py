@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Axioms, Count, Expression
@@ -149,9 +150,12 @@ class Asked:
         return found[:most]
 
     def left(self, pattern: str, shown: int) -> int | None:
-        """Count the ?x of a pattern beyond those shown, or give None when there are too many."""
+        """Count the ?x of a pattern beyond those shown, or give None when that takes too much."""
         some = f"{{ SELECT DISTINCT ?x WHERE {{ {pattern} }} LIMIT {_MAX_COUNTED} }}"
-        found = self.count(some)
+        try:
+            found = self.count(some)
+        except QueryError:
+            return None
         return found - shown if found < _MAX_COUNTED else None
 
     def note_cut(self, field: str, number: int = 1) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.owl_text import INNER, NodeTexts, most_said, several
 from rlm_runtime.ontology.protocol import Term
@@ -12,17 +13,17 @@ __all__ = ["restrictions_with"]
 
 _MAX_ROWS = 3_000
 _ITEMS = f"<{RDF}rest>*/<{RDF}first>"
-_BOOLEAN = f"({either([OWL + 'intersectionOf', OWL + 'unionOf'])}/{_ITEMS})*"
-_ALTERNATIVE = f"({either([SHACL + 'or', SHACL + 'and', SHACL + 'xone'])}/{_ITEMS})*"
+_MEMBER = f"({either([OWL + 'intersectionOf', OWL + 'unionOf'])}/{_ITEMS})"
+_ALTERNATIVE = f"({either([SHACL + 'or', SHACL + 'and', SHACL + 'xone'])}/{_ITEMS})"
 # From a class to its restrictions and shapes, and from these to what they name.
-_OWL_PARTS = f"{either([RDFS + 'subClassOf', OWL + 'equivalentClass'])}/{_BOOLEAN}"
+_OWL_PARTS = f"{either([RDFS + 'subClassOf', OWL + 'equivalentClass'])}/{_MEMBER}*"
 _OWL_NAMES = (
     f"(<{OWL}onProperty>|<{OWL}hasValue>|"
-    f"({either([OWL + n for n in ('someValuesFrom', 'allValuesFrom', 'onClass')])}/{_BOOLEAN}))"
+    f"({either([OWL + n for n in ('someValuesFrom', 'allValuesFrom', 'onClass')])}/{_MEMBER}?))"
 )
 _SHACL_PARTS = f"(<{SHACL}property>|^<{SHACL}targetClass>)"
 _SHACL_NAMES = (
-    f"(<{SHACL}path>|<{SHACL}hasValue>|(<{SHACL}in>/{_ITEMS})|({_ALTERNATIVE}/<{SHACL}class>))"
+    f"(<{SHACL}path>|<{SHACL}hasValue>|(<{SHACL}in>/{_ITEMS})|({_ALTERNATIVE}?/<{SHACL}class>))"
 )
 
 
@@ -49,7 +50,10 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
         f"?r ({either(INNER)})* ?s "
         f"FILTER(isBlank(?s) || ?s = ?r || EXISTS {{ ?s <{RDF}first> ?item }}) ?s ?p ?o }}"
     )
-    rows = ontology.select(query, limit=_MAX_ROWS)
+    try:
+        rows = ontology.select(query, limit=_MAX_ROWS)
+    except QueryError:
+        return dict.fromkeys(classes, "could not be read")
     statements: dict[Term, dict[str, list[Term]]] = {}
     found: dict[str, set[Term]] = {name: set() for name in classes}
     for cls, restriction, subject, predicate, value in rows.terms:
