@@ -335,7 +335,9 @@ class TestProperties:
             "ex:D": "nodeKind sh:IRI in (ex:X ex:Y)",
             "ex:F": 'max 0 "use ex:q"',
         }
-        assert "in_restrictions_of: ex:A -> min 1 class ex:X; ex:B -> (class ex:X" in show(said)
+        assert "in_restrictions_of: ex:A -> min 1 class ex:X; ex:B -> (class ex:X" in str(
+            show(said)
+        )
 
     def test_of_many_classes_that_allow_something_the_rest_is_counted(self, tmp_path: Path) -> None:
         path = tmp_path / "many.ttl"

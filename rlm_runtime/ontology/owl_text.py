@@ -8,7 +8,7 @@ from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.terms import in_sparql
 from rlm_runtime.ontology.vocabulary import META, OWL, RDF, SHACL, XSD, language_place
 
-__all__ = ["INNER", "NodeTexts", "Statements", "most_said", "several"]
+__all__ = ["INNER", "INNER_OF_ONE", "NodeTexts", "Statements", "most_said", "several"]
 
 Statements = Mapping[Term, Mapping[str, Sequence[Term]]]
 """Subject to predicate IRI to values."""
@@ -46,6 +46,9 @@ INNER = (
     *(SHACL + n for n in ("languageIn", "qualifiedValueShape", "property")),
 )
 """What leads from a blank node of a class expression, a list or a shape to the next."""
+
+INNER_OF_ONE = tuple(iri for iri in INNER if iri != SHACL + "property")
+"""The same within one restriction or property shape: not by way of a class to all its shapes."""
 
 _JOINS = {"intersectionOf": " and ", "unionOf": " or "}
 _SHAPE_WORDS = {

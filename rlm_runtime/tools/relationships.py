@@ -9,7 +9,7 @@ from typing import Any
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.describing import shares
 from rlm_runtime.ontology.labels import every_label_of, values_clause
-from rlm_runtime.ontology.owl_text import INNER
+from rlm_runtime.ontology.owl_text import INNER_OF_ONE
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
 from rlm_runtime.ontology.vocabulary import OWL, SHACL, either
@@ -20,8 +20,6 @@ __all__ = ["DIRECTIONS", "Links", "dealt", "links", "relationship_table"]
 DIRECTIONS = ("both", "out", "in")
 _MAX_PREDICATES = 40
 _MAX_OWNERS = 200
-# Without the properties of a shape: by way of a named one it would lead to all that name that.
-_HOLDS = f"({either([iri for iri in INNER if iri != SHACL + 'property'])})*"
 _ON = (SHACL + "path", OWL + "onProperty")
 
 
@@ -163,7 +161,7 @@ def _owned(
         return list(found), {}
     query = (
         f"SELECT DISTINCT ?via ?node ?owner ?p ?on WHERE {{ {{ {some} }} "
-        f"OPTIONAL {{ ?top {_HOLDS} ?node . ?owner ?p ?top "
+        f"OPTIONAL {{ ?top ({either(INNER_OF_ONE)})* ?node . ?owner ?p ?top "
         f"FILTER(isBlank(?top) && isIRI(?owner)) "
         f"OPTIONAL {{ ?top {either(_ON)} ?on FILTER(isIRI(?on)) }} }} }}"
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import values_clause
-from rlm_runtime.ontology.owl_text import INNER, NodeTexts, most_said, several
+from rlm_runtime.ontology.owl_text import INNER_OF_ONE, NodeTexts, most_said, several
 from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.vocabulary import OWL, RDF, RDFS, SHACL, either
 from rlm_runtime.tools.describe_kinds import Asked
@@ -47,7 +47,7 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
         f"SELECT DISTINCT ?x ?r ?s ?p ?o WHERE {{ {values_clause(list(iris))} "
         f"{{ ?x {_OWL_PARTS} ?r . ?r {_OWL_NAMES} {this} }} UNION "
         f"{{ ?x {_SHACL_PARTS} ?r . ?r {_SHACL_NAMES} {this} }} "
-        f"?r ({either(INNER)})* ?s "
+        f"?r ({either(INNER_OF_ONE)})* ?s "
         f"FILTER(isBlank(?s) || ?s = ?r || EXISTS {{ ?s <{RDF}first> ?item }}) ?s ?p ?o }}"
     )
     try:
