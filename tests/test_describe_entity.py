@@ -146,9 +146,9 @@ def test_a_predicate_for_which_there_is_no_place_is_still_counted(tmp_path: Path
         said = tools["describe_entity"]("ex:x", 2)
     assert said["properties"] == {"ex:p0": [1], "ex:p1": [], "ex:p2": [], "ex:p3": []}
     assert set(said["properties_counts"].values()) == {2}
-    assert said["cut"] == ["types"]
+    assert said["cut"] == {"types": 1}
     assert "  ex:p3: … 2 more" in printed(said)
-    assert "types: ex:A, …" in printed(said)
+    assert "types: ex:A, … 1 more" in printed(said)
 
 
 def test_of_very_many_predicates_some_are_listed_and_all_are_counted(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_of_very_many_predicates_some_are_listed_and_all_are_counted(tmp_path: P
         said = tools["describe_entity"]("ex:x", 2)
     assert len(said["properties"]) == 100
     assert said["note"].startswith("Cut at limit=2: 2 of 300 statements from it are shown; ")
-    assert said["cut"] == ["properties"]
+    assert said["cut"] == {"properties": 200}
 
 
 def test_a_hub_is_counted_in_full_and_labels_are_none_of_its_statements(tmp_path: Path) -> None:

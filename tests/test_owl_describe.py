@@ -163,10 +163,74 @@ class TestClasses:
         assert axioms.cut == {"shapes": {"http://e/Mid": 1, "http://e/Top": 4}}
         assert said["shapes"]["ex:Low"] == ["ex:low0 min 1", "ex:low1 min 1"]
         assert said["shapes_counts"] == {"ex:Mid": 3, "ex:Top": 4}
-        assert (said["cut"], said["not"]) == (["shapes"], {"ex:Mid": ["ex:Point", "min 2"]})
+        assert said["cut"] == {"shapes": 5}
+        assert said["must_not_be"] == {"ex:Mid": ["ex:Point", "min 2"]}
         assert said["note"] == "Cut at limit=4: there are more shapes."
         assert "  ex:Mid: ex:mid0 min 1; ex:mid1 min 1; … 1 more" in printed(said)
         assert "  ex:Top: … 4 more" in printed(said)
+
+    def test_alternatives_are_opened_and_the_message_is_told(self, tmp_path: Path) -> None:
+        kinds = "".join(f"[ sh:datatype xsd:{name} ] " for name in ("decimal", "byte", "int"))
+        values = " ".join(f"ex:a-value-of-some-length-{i}" for i in range(60))
+        path = tmp_path / "or.ttl"
+        path.write_text(
+            f"""{HEAD}
+            ex:Numbers a rdf:List ; rdf:first [ sh:datatype xsd:integer ] ; rdf:rest ( {kinds} ) .
+            ex:Car a owl:Class ; sh:property [ sh:path ex:size ; sh:or ex:Numbers ] ,
+              [ sh:path ex:in ; sh:class ex:Place ] ,
+              [ sh:path ex:in ; sh:class ex:Place ; sh:message "Cars are  in a place."@en ,
+                "Autos stehen irgendwo."@de ] ,
+              [ sh:path ex:as ; sh:in ( {values} ) ] ."""
+        )
+        with open_ontology(path) as ontology:
+            as_, *others = texts(ontology.describe("ex:Car").axioms.shapes)
+        assert others == [
+            'ex:in class ex:Place "Cars are in a place."',
+            "ex:size (datatype xsd:integer or xsd:decimal or … 2 more)",
+        ]
+        told, _, left = as_.removesuffix(" more)").partition(" … ")
+        assert told.endswith(f"ex:a-value-of-some-length-{59 - int(left)}")
+        assert len(as_) <= 400
+
+    def test_what_an_alternative_names_is_found_with_its_property(self, tmp_path: Path) -> None:
+        path = tmp_path / "named.ttl"
+        path.write_text(
+            f"""{HEAD}
+            ex:Room a owl:Class . ex:Hall a owl:Class . ex:m2 a ex:Unit .
+            ex:Floor a owl:Class ; sh:property ex:parts .
+            ex:parts sh:path ex:part ; sh:or ( [ sh:class ex:Room ] [ sh:class ex:Hall ] ) .
+            ex:Flat a owl:Class ; rdfs:subClassOf [ a owl:Restriction ; owl:onProperty ex:part ;
+              owl:someValuesFrom [ owl:unionOf ( ex:Room ex:Hall ) ] ] .
+            ex:Area a owl:Class ; sh:property [ sh:path ex:unit ; sh:in ( ex:m2 ex:ft2 ) ] ."""
+        )
+        with open_ontology(path) as ontology:
+            tools = make_ontology_tools(ontology)
+            room, unit = (tools["describe_entity"](name) for name in ("ex:Room", "ex:m2"))
+            rows = tools["probe_relationships"]("ex:Hall", direction="in")["rows"]
+            units = tools["probe_relationships"]("ex:ft2")["rows"]
+        assert room["in_restrictions_of"] == {
+            "ex:Flat": "ex:part some (ex:Room or ex:Hall)",
+            "ex:Floor": "ex:part (class ex:Room or ex:Hall)",
+        }
+        assert unit["in_restrictions_of"] == {"ex:Area": "ex:unit in (ex:m2 ex:ft2)"}
+        assert [row["type"] for row in rows] == [
+            *("bnode of ex:Flat rdfs:subClassOf ex:part", "bnode of ex:parts sh:or")
+        ]
+        assert [row["type"] for row in units] == ["bnode of ex:Area sh:property ex:unit"]
+
+    def test_the_way_up_and_how_many_are_below_are_told(self, tmp_path: Path) -> None:
+        path = tmp_path / "tree.ttl"
+        below = "".join(f"ex:B{i} rdfs:subClassOf ex:Low .\n" for i in range(9))
+        path.write_text(
+            f"""{HEAD} {below} ex:Low rdfs:subClassOf ex:Mid . ex:Mid rdfs:subClassOf ex:Top .
+            ex:Top rdfs:subClassOf ex:All . ex:B2 owl:equivalentClass ex:B1 ; rdfs:label "two" ."""
+        )
+        with open_ontology(path) as ontology:
+            said = make_ontology_tools(ontology)["describe_entity"]("ex:Low", 4)
+        assert (said["superclasses"], said["ancestors"]) == (["ex:Mid"], ["ex:Top", "ex:All"])
+        assert said["subclasses"] == ["ex:B0", "ex:B1", "ex:B2", "ex:B3"]
+        assert said["equal_subclasses"] == {"ex:B1": ["ex:B2"]}
+        assert "subclasses: ex:B0, ex:B1 (= ex:B2 (two)), ex:B3, … 5 more" in printed(said)
 
     def test_shapes_that_only_check_by_a_query_ask_nothing(self, tmp_path: Path) -> None:
         path = tmp_path / "checked.ttl"
@@ -215,7 +279,10 @@ class TestClasses:
         assert "properties" not in said
         assert "  ex:Vehicle: ex:part exactly 4 ex:Wheel; ex:part some ex:Wheel" in printed(said)
         wheel = tools["describe_entity"]("ex:Wheel")
-        assert wheel["in_restrictions_of"] == ["ex:Car", "ex:Vehicle"]
+        assert wheel["in_restrictions_of"] == {
+            "ex:Car": "ex:part/^ex:part min 1 class ex:Wheel",
+            "ex:Vehicle": "ex:part exactly 4 ex:Wheel, ex:part some ex:Wheel",
+        }
         assert "used_by" not in wheel
 
 
@@ -246,7 +313,7 @@ class TestProperties:
             assert owns["inverse"] == ["ex:in (from ex:has)"]
             assert describe("ex:has")["inverse"] == ["ex:in"]
 
-    def test_what_each_class_allows_is_told_where_that_is_simple(self, tmp_path: Path) -> None:
+    def test_what_each_class_allows_is_told(self, tmp_path: Path) -> None:
         path = tmp_path / "allowed.ttl"
         path.write_text(
             f"""{HEAD}
@@ -255,18 +322,33 @@ class TestProperties:
               sh:or ( [ sh:class ex:X ] [ sh:class ex:Y ] ) ;
               sh:or ( [ sh:class ex:Y ] [ sh:class ex:Z ] ) ] .
             ex:C rdfs:subClassOf [ owl:onProperty ex:p ; owl:someValuesFrom [ owl:unionOf () ] ] .
-            ex:D sh:property [ sh:path ex:p ; sh:pattern "a" ] .
+            ex:D sh:property [ sh:path ex:p ; sh:in ( ex:X ex:Y ) ; sh:nodeKind sh:IRI ] .
+            ex:E sh:targetClass ex:F ; sh:path ex:p ; sh:maxCount 0 ; sh:message "use\n ex:q"@en .
             ex:p a owl:ObjectProperty ."""
         )
         with open_ontology(path) as ontology:
             said = make_ontology_tools(ontology)["describe_entity"]("ex:p")
         assert said["in_restrictions_of"] == {
-            "ex:A": "min 1 ex:X",
-            "ex:B": "(ex:X or ex:Y) (ex:Y or ex:Z)",
-            "ex:C": "some …",
-            "ex:D": "…",
+            "ex:A": "min 1 class ex:X",
+            "ex:B": "(class ex:X or ex:Y) and (class ex:Y or ex:Z)",
+            "ex:C": "some (unionOf nothing)",
+            "ex:D": "nodeKind sh:IRI in (ex:X ex:Y)",
+            "ex:F": 'max 0 "use ex:q"',
         }
-        assert "in_restrictions_of: ex:A -> min 1 ex:X; ex:B -> (ex:X or ex:Y)" in show(said)
+        assert "in_restrictions_of: ex:A -> min 1 class ex:X; ex:B -> (class ex:X" in str(
+            show(said)
+        )
+
+    def test_of_many_classes_that_allow_something_the_rest_is_counted(self, tmp_path: Path) -> None:
+        path = tmp_path / "many.ttl"
+        asks = "sh:property [ sh:path ex:p ; sh:minCount 1 ]"
+        path.write_text(HEAD + "".join(f"ex:C{i} a owl:Class ; {asks} .\n" for i in range(9)))
+        with open_ontology(path) as ontology:
+            said = make_ontology_tools(ontology)["describe_entity"]("ex:p", 4)
+        assert said["in_restrictions_of"] == {"ex:C0": "min 1", "ex:C1": "min 1"}
+        assert said["cut"] == {"in_restrictions_of": 7}
+        assert "in_restrictions_of: ex:C0 -> min 1; ex:C1 -> min 1; … 7 more" in printed(said)
+        assert said["note"] == "Cut at limit=4: there are more in_restrictions_of."
 
     def test_what_is_not_stated_is_said(self, tools: Tools) -> None:
         assert tools["describe_entity"]("ex:color")["none_stated"] == ["domain", "range"]
@@ -307,6 +389,15 @@ class TestBlankNodes:
                 'ex:street "Main St"]'
             ]
         }
+
+    def test_of_a_query_the_words_are_shown_and_not_the_indents(self, tmp_path: Path) -> None:
+        path = tmp_path / "target.ttl"
+        query = "\n        SELECT ?this\n        WHERE {\n            ?this ex:p ex:Car }\n        "
+        path.write_text(f'{HEAD} ex:x ex:target [ sh:select """{query}""" ] .')
+        with open_ontology(path) as ontology:
+            assert ontology.describe("ex:x").blank_values == {
+                "http://e/target": ('[sh:select "SELECT ?this WHERE { ?this ex:p ex:Car }"]',)
+            }
 
     def test_circles_end(self, tmp_path: Path) -> None:
         path = tmp_path / "circle.ttl"

@@ -8,7 +8,7 @@ from rlm_runtime.ontology.protocol import Ontology
 from rlm_runtime.ontology.text import local_name, search_key
 from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either, language_place
 
-__all__ = ["labels_of", "other_labels_of", "values_clause"]
+__all__ = ["every_label_of", "labels_of", "other_labels_of", "values_clause"]
 
 
 def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
@@ -21,7 +21,16 @@ def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[s
 
 
 def other_labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
-    """Give the labels that are not the local name: English first, then untagged ones.
+    """Give the labels that are not the local name, as ``every_label_of`` gives them."""
+    return {
+        iri: label
+        for iri, label in every_label_of(ontology, iris, timeout).items()
+        if label != local_name(iri)
+    }
+
+
+def every_label_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
+    """Give the labels of those that have one: English first, then untagged ones.
 
     Args:
         ontology: What to ask.
@@ -41,7 +50,7 @@ def other_labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> 
         if entity and label and label.kind == "literal":
             found = (language_place(label.language), label.value[:80])
             best[entity.value] = min(found, best.get(entity.value, found))
-    return {iri: label for iri, (_, label) in best.items() if label != local_name(iri)}
+    return {iri: label for iri, (_, label) in best.items()}
 
 
 def values_clause(iris: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.class_schema import class_and_below, count_instances
 from rlm_runtime.ontology.labels import values_clause
-from rlm_runtime.ontology.owl_text import NodeTexts
+from rlm_runtime.ontology.owl_text import INNER, NodeTexts, most_said
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Axioms, Expression
 from rlm_runtime.ontology.vocabulary import META, OWL, RDF, RDFS, SHACL, either
@@ -32,16 +32,6 @@ _OF_CLASS = (
 _OF_PROPERTY = (
     *(RDFS + "subPropertyOf", RDFS + "domain", RDFS + "range", OWL + "equivalentProperty"),
     *(OWL + "inverseOf", OWL + "propertyDisjointWith", OWL + "propertyChainAxiom", _TYPE),
-)
-# What leads from a blank node of a class expression, a list or a shape to the next.
-_INNER = (
-    *(OWL + n for n in ("complementOf", "datatypeComplementOf", "someValuesFrom", "allValuesFrom")),
-    *(OWL + n for n in ("onClass", "onDataRange", "onProperty", "inverseOf", "withRestrictions")),
-    *_BY_LIST,
-    *(RDF + "first", RDF + "rest"),
-    *(SHACL + n for n in ("path", "inversePath", "alternativePath", "zeroOrMorePath")),
-    *(SHACL + n for n in ("oneOrMorePath", "zeroOrOnePath", "or", "and", "xone", "not", "in")),
-    *(SHACL + n for n in ("languageIn", "qualifiedValueShape", "property")),
 )
 _CHARACTERISTICS = {
     **{OWL + f"{word}Property": word.lower() for word in ("Functional", "Transitive")},
@@ -175,6 +165,7 @@ class _About:
         if self._words is None:
             return Axioms(truncated=self._asked.truncated)
         shared = Axioms(
+            ancestors=tuple(term.value for term in self._above),
             subs=self._bounded("subs", self._named("below")),
             equivalents=self._equivalents(self._words),
             disjoint=self._disjoint(self._words),
@@ -204,7 +195,7 @@ class _About:
 
     def _statements_query(self) -> str:
         """Write a query for what the entity, its ancestors and their blank nodes say."""
-        this, inner = f"<{self._this.value}>", f"({either(_INNER)})*"
+        this, inner = f"<{self._this.value}>", f"({either(INNER)})*"
         parts = [
             # All in one, since a blank node is the same only within one result of an endpoint.
             _some("?s ?p ?o", f"BIND({this} AS ?s) {this} ?p ?o FILTER(isBlank(?o))"),
@@ -229,11 +220,13 @@ class _About:
         if self._said.kind == "class":
             shapes = f"(^<{SHACL}targetClass>)?/(<{SHACL}property>+|<{SHACL}not>)"
             asking = f"<{SHACL}property> <{SHACL}not>"
+            # A list of alternatives may have a name.
+            inside = f"FILTER(isBlank(?s) || EXISTS {{ ?s <{RDF}first> ?item }})"
             parts += [
                 f"{all_} ?s <{SHACL}targetClass> ?x . ?s ?p ?o",
                 f"{all_} VALUES ?p {{ {asking} }} ?x ?p ?o BIND(?x AS ?s)",
                 f"{all_} ?x {shapes} ?s . ?s ?p ?o",
-                f"{all_} ?x {shapes}/{inner} ?s FILTER(isBlank(?s)) ?s ?p ?o",
+                f"{all_} ?x {shapes}/{inner} ?s {inside} ?s ?p ?o",
             ]
         return f"SELECT DISTINCT ?s ?p ?o WHERE {{ {' UNION '.join(f'{{ {p} }}' for p in parts)} }}"
 
@@ -351,7 +344,7 @@ class _About:
                 asked = [self._texts.shape(shape)]
             named = shape if shape.kind == "iri" else target
             source = "" if named == self._this else named.value
-            yield from (Expression(text, source=source) for text in sorted(filter(None, asked)))
+            yield from (Expression(text, source=source) for text in most_said(filter(None, asked)))
 
     def _excluded_by_shapes(self) -> Iterator[Expression]:
         for target, shape in self._shapes():

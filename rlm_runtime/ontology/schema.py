@@ -53,6 +53,8 @@ class Axioms:
     Attributes:
         supers: Direct superclasses or superproperties; of a class, then the restrictions that
             named superclasses hand down, with these as ``source``.
+        ancestors: All superclasses or superproperties in full, the nearest first; OWL's own are
+            left out.
         subs: Direct subclasses or subproperties.
         equivalents: What it is equivalent to, by either side's statement; of a class also
             ``ex:A or ex:B`` when it is said to be the disjoint union of these.
@@ -77,6 +79,7 @@ class Axioms:
     """
 
     supers: tuple[Expression, ...] = ()
+    ancestors: tuple[str, ...] = ()
     subs: tuple[Expression, ...] = ()
     equivalents: tuple[Expression, ...] = ()
     disjoint: tuple[Expression, ...] = ()

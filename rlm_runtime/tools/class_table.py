@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from rlm_runtime.ontology.labels import labels_of, other_labels_of, values_clause
+from rlm_runtime.ontology.labels import every_label_of
 from rlm_runtime.ontology.protocol import Ontology, Term
 from rlm_runtime.ontology.schema import ClassSchema, PropertyUse, ValueKind
 from rlm_runtime.ontology.terms import kind_of
-from rlm_runtime.ontology.text import local_name
-from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either
+from rlm_runtime.ontology.text import local_name, search_key
 from rlm_runtime.tools.values import cell, join_notes
 
 __all__ = ["class_table"]
@@ -75,14 +74,9 @@ def class_table(ontology: Ontology, iri: str, limit: int, timeout: float) -> dic
 
 def _labels(ontology: Ontology, iris: list[str], timeout: float) -> dict[str, str]:
     """Give all labels when one of them tells something: a gap would read as if there were none."""
-    if not labels_of(ontology, iris, timeout):
-        return {}
-    labels = other_labels_of(ontology, iris, timeout)
-    rest = values_clause([iri for iri in iris if iri not in labels])
-    query = f"SELECT DISTINCT ?x WHERE {{ {rest} ?x {either(NAME_PREDICATES)} ?label }}"
-    rows = ontology.select(query, limit=len(iris), timeout=timeout)
-    # What has a label, and no other one, is called by its name.
-    return labels | {str(row["x"]): local_name(str(row["x"])) for row in rows.rows}
+    labels = every_label_of(ontology, iris, timeout)
+    telling = any(search_key(label) != search_key(local_name(x)) for x, label in labels.items())
+    return labels if telling else {}
 
 
 def _number(schema: ClassSchema) -> int | str:

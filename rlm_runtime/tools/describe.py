@@ -16,7 +16,7 @@ from rlm_runtime.ontology.vocabulary import COMMENT_PREDICATES, NAME_PREDICATES,
 from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.describe_kinds import Asked, told_in, told_out, what_kind_adds
 from rlm_runtime.tools.relationships import dealt, links
-from rlm_runtime.tools.restricting import allowed_values
+from rlm_runtime.tools.restricting import restrictions_with
 from rlm_runtime.tools.table import NAME
 from rlm_runtime.tools.values import cell, column_kinds, join_notes
 
@@ -26,7 +26,6 @@ _TYPE = RDF + "type"
 _DEFINED_BY = RDFS + "isDefinedBy"
 _NODE = Term("", "bnode")
 _MAX_LABELS = 10
-_MAX_RESTRICTED = 12
 _MAX_PREDICATES = 100
 
 
@@ -42,24 +41,25 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
 
     Returns:
         ``iri``, ``kind`` and whatever applies of ``label``, ``other_labels``, ``comment``,
-        ``types``; of a class ``superclasses`` (restrictions included), ``inherited_restrictions``
-        (superclass to texts), ``equivalent``, ``disjoint_with``, ``not`` (what SHACL excludes),
-        ``keys``, ``shapes`` (class or shape to texts), ``subclasses``,
-        ``domain_of``, ``inherits``, ``inherits_from`` (class to how many), ``range_of``,
-        ``instances``, ``instances_with_subclasses``, ``example_instances``; of a property
-        ``characteristics``, ``superproperties``, ``subproperties``, ``domain``,
-        ``inherited_domain``, ``range``, ``inherited_range``, ``inverse``, ``chains``,
-        ``equivalent``, ``disjoint_with``, ``statements``, ``examples``;
-        ``domain_includes_of``, ``range_includes_of``, ``domain_includes`` and ``range_includes``
-        are what schema.org's predicates of these names say. ``none_stated`` names the main ones of
-        these that the schema does not say. Then ``in_restrictions_of`` (up to twelve classes whose
-        restrictions or shapes name it; of a property, class to the values allowed),
-        ``properties`` and ``used_by`` (predicate to values), ``kinds`` of the properties' values,
-        ``labels`` of the entities named that have one worth telling, ``truncated``, ``cut`` (names
-        of the fields that have more) and ``note``. Where the values of a key were cut,
-        ``properties_counts``, ``used_by_counts``, ``shapes_counts`` and
-        ``inherited_restrictions_counts`` have their full number. What is inherited ends in where
-        it is from: ``(from ex:Vehicle)``.
+        ``types``; of a class ``superclasses`` (restrictions included), ``ancestors`` (those further
+        up, the nearest first, up to half the limit), ``inherited_restrictions`` (superclass to
+        texts), ``equivalent``, ``disjoint_with``, ``must_not_be`` (what SHACL excludes), ``keys``,
+        ``shapes`` (class or shape to texts), ``subclasses``, ``equal_subclasses`` (one to those of
+        them that are equivalent to it), ``domain_of``, ``inherits``, ``inherits_from`` (class to
+        how many), ``range_of``, ``instances``, ``instances_with_subclasses``,
+        ``example_instances``; of a property ``characteristics``, ``superproperties``,
+        ``ancestors``, ``subproperties``, ``domain``, ``inherited_domain``, ``range``,
+        ``inherited_range``, ``inverse``, ``chains``, ``equivalent``, ``disjoint_with``,
+        ``statements``, ``examples``; ``domain_includes_of``, ``range_includes_of``,
+        ``domain_includes`` and ``range_includes`` are what schema.org's predicates of these names
+        say. ``none_stated`` names the main ones of these that the schema does not say. Then
+        ``in_restrictions_of`` (up to half the limit of classes whose restrictions or shapes name
+        it, to what these say; of a property without its name), ``properties`` and ``used_by``
+        (predicate to values), ``kinds`` of the properties' values, ``labels`` of the entities named
+        that have one worth telling, ``truncated``, ``cut`` (field to how many it lacks, None when
+        that is not known) and ``note``. Where the values of a key were cut, ``properties_counts``,
+        ``used_by_counts``, ``shapes_counts`` and ``inherited_restrictions_counts`` have their full
+        number. What is inherited ends in where it is from: ``(from ex:Vehicle)``.
     """
     said = ontology.describe(f"<{iri}>", limit=limit)
     asked = Asked(ontology, iri, limit, timeout)
@@ -72,12 +72,10 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     ]
     incoming = dealt(named_links, limit)
     compact = ontology.compact
-    restricting = asked.restricted_in("in_restrictions_of", _MAX_RESTRICTED)
+    restricting = restrictions_with(asked)
     outgoing, missing = _outgoing(asked, said, timeout)
     fields |= {
-        "in_restrictions_of": allowed_values(asked, restricting)
-        if said.kind == "property" and restricting
-        else restricting,
+        "in_restrictions_of": restricting,
         "properties": {compact(p): values.texts for p, values in outgoing.items()},
         "properties_counts": {compact(p): v.count for p, v in outgoing.items() if v.missing},
         "kinds": {compact(p): v.kind for p, v in outgoing.items() if v.texts},
@@ -93,7 +91,9 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
     )
     named = asked.named | {t.value for terms in told for t in terms if t.kind == "iri"}
     named |= {e.iri for e in (*said.axioms.supers, *said.axioms.equivalents) if e.iri}
-    constructed = _names_in(ontology, said.axioms)
+    constructed = _names_in(
+        ontology, said.axioms, [*restricting.values(), *fields.get("ancestors", ())]
+    )
     labels = {
         other: label
         for other, label in other_labels_of(
@@ -107,7 +107,7 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         **{key: value for key, value in fields.items() if value not in (None, [], {})},
         "labels": {compact(iri): label for iri, label in labels.items()},
         "truncated": bool(notes),
-        **({"cut": sorted(asked.cut)} if asked.cut else {}),
+        **({"cut": dict(sorted(asked.cut.items()))} if asked.cut else {}),
         **join_notes(*notes),
     }
 
@@ -134,7 +134,7 @@ def _outgoing(asked: Asked, said: Description, timeout: float) -> tuple[dict[str
     ontology, skipped = asked.ontology, told_out(said.kind)
     counts = _counts(asked, said, timeout)
     if counts.get(_TYPE, 0) > len(said.outgoing.get(_TYPE, ())):
-        asked.cut.add("types")
+        asked.note_cut("types", counts[_TYPE] - len(said.outgoing.get(_TYPE, ())))
     predicates = sorted(counts.keys() | said.blank_values.keys(), key=predicate_place)
     told = [p for p in predicates if p not in skipped and not _says_nothing(asked, said, p)]
     named: dict[str, tuple[Term, ...]] = {}
@@ -159,7 +159,7 @@ def _outgoing(asked: Asked, said: Description, timeout: float) -> tuple[dict[str
     # Of predicates that were not even counted.
     uncounted = said.outgoing_count - sum(counts.values())
     if uncounted > 0:
-        asked.cut.add("properties")
+        asked.note_cut("properties", uncounted)
     return outgoing, sum(values.missing for values in outgoing.values()) + max(0, uncounted)
 
 
@@ -182,15 +182,15 @@ def _says_nothing(asked: Asked, said: Description, predicate: str) -> bool:
     return predicate == _DEFINED_BY and asked.says_nothing(said.outgoing.get(predicate, ()))
 
 
-def _names_in(ontology: Ontology, axioms: Axioms) -> set[str]:
-    """Give the IRIs that axioms name: a restriction over numbers as names tells nothing alone."""
+def _names_in(ontology: Ontology, axioms: Axioms, texts: Iterable[str]) -> set[str]:
+    """Give the IRIs that texts name: a restriction over numbers as names tells nothing alone."""
     expressions = (
         *(*axioms.supers, *axioms.subs, *axioms.equivalents, *axioms.disjoint, *axioms.shapes),
         *(*axioms.domains, *axioms.ranges, *axioms.inverses, *axioms.excludes),
     )
-    texts = [expression.text for expression in expressions]
+    told = [*texts, *(expression.text for expression in expressions)]
     found = set[str]()
-    for name in NAME.findall(" ".join((*texts, *axioms.chains, *axioms.keys))):
+    for name in NAME.findall(" ".join((*told, *axioms.chains, *axioms.keys))):
         try:
             found.add(ontology.expand(name))
         except QueryError:
@@ -202,7 +202,7 @@ def _names_in(ontology: Ontology, axioms: Axioms) -> set[str]:
 def _notes(said: Description, asked: Asked, missing: int, hub: bool) -> list[str]:
     """Say what was cut, if anything."""
     counted = said.outgoing_count
-    at_limit = sorted(asked.cut - {"in_restrictions_of"})
+    at_limit = sorted(asked.cut)
     cut = {
         f"{counted - missing} of {counted} statements from it are shown": missing > 0,
         f"there are more {', '.join(at_limit)}": bool(at_limit),
@@ -213,9 +213,6 @@ def _notes(said: Description, asked: Asked, missing: int, hub: bool) -> list[str
         f"Cut at limit={asked.limit}: {at}.": bool(at),
         "Not all that the schema says could be read in time.": (
             said.axioms.truncated and not said.axioms.cut
-        ),
-        f"More than {_MAX_RESTRICTED} classes have it in restrictions.": (
-            "in_restrictions_of" in asked.cut
         ),
     }
     return [note for note, holds in told.items() if holds]

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rlm_runtime.errors import QueryError
+from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.protocol import Description, Ontology, Term
 from rlm_runtime.ontology.schema import Axioms, Count, Expression
 from rlm_runtime.ontology.vocabulary import (
@@ -18,14 +20,17 @@ from rlm_runtime.ontology.vocabulary import (
     SHACL,
     either,
 )
+from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.values import cell, first_in_order
 
 __all__ = ["Asked", "told_in", "told_out", "what_kind_adds"]
 
 _MAX_PROPERTIES = 1_000
+_MAX_COUNTED = 5_000
 _TYPE = RDF + "type"
 _SUBCLASS = RDFS + "subClassOf"
 _INVERSE = OWL + "inverseOf"
+_ABOVE = {"class": _SUBCLASS, "property": RDFS + "subPropertyOf"}
 _SAME = {"class": OWL + "equivalentClass", "property": OWL + "equivalentProperty"}
 _APART = {"class": OWL + "disjointWith", "property": OWL + "propertyDisjointWith"}
 _BOOLEAN = tuple(OWL + name for name in ("unionOf", "intersectionOf", "oneOf", "complementOf"))
@@ -75,7 +80,7 @@ _FIELDS = {
         "disjoint": ("disjoint_with",),
         "keys": ("keys",),
         "shapes": ("shapes",),
-        "excludes": ("not",),
+        "excludes": ("must_not_be",),
     },
     "property": {
         "supers": ("superproperties",),
@@ -88,13 +93,6 @@ _FIELDS = {
         "chains": ("chains",),
     },
 }
-# From a class down to the names in the constructs it is made of.
-_MADE_OF = (
-    f"({either((_SUBCLASS, _SAME['class']))}/(({either(_BOOLEAN[:2])})/rdf:rest*/rdf:first)*/"
-    f"({either([OWL + name for name in ('onProperty', 'someValuesFrom', 'allValuesFrom')])}|"
-    f"{either([OWL + name for name in ('onClass', 'hasValue')])}))|"
-    f"(sh:property/(sh:path|sh:class))"
-)
 _DEFINED_BY = RDFS + "isDefinedBy"
 _PREFIXES = f"PREFIX owl: <{OWL}> PREFIX rdf: <{RDF}> PREFIX rdfs: <{RDFS}> PREFIX sh: <{SHACL}> "
 
@@ -113,7 +111,12 @@ def what_kind_adds(asked: Asked, said: Description) -> dict[str, Any]:
     """Give the fields that only a class, or only a property, has; see ``entity_report``."""
     for field, sources in said.axioms.cut.items():
         names = _FIELDS[said.kind or ""][field]
-        asked.cut.update(names[-1 if source else 0] for source in sources)
+        for source, number in sources.items():
+            asked.note_cut(names[-1 if source else 0], number)
+    below = _ABOVE.get(said.kind or "")
+    if "subs" in said.axioms.cut and below:
+        pattern = f"?x <{below}> {asked.this} FILTER(isIRI(?x))"
+        asked.cut[_FIELDS[said.kind or ""]["subs"][0]] = asked.left(pattern, len(said.axioms.subs))
     if said.kind == "class":
         return _of_class(asked, said)
     return _of_property(asked, said) if said.kind == "property" else {}
@@ -127,7 +130,8 @@ class Asked:
         self.this = f"<{iri}>"
         self.limit = limit
         self.named: set[str] = set()
-        self.cut = set[str]()
+        # How many are missing from a field; None when that is not known.
+        self.cut: dict[str, int | None] = {}
         self._timeout = timeout
 
     def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
@@ -136,18 +140,27 @@ class Asked:
         self.named.update(t.value for row in rows.terms for t in row if t and t.kind == "iri")
         return rows.terms
 
-    def restricted_in(self, field: str, most: int) -> list[str]:
-        """Give the prefixed names of the first classes whose restrictions or shapes name it."""
-        return self.iris(field, f"?x {_MADE_OF} {self.this}", most)
-
     def iris(self, field: str, pattern: str, most: int) -> list[str]:
         """Give the prefixed names of the first ?x, in order; note when a field has more."""
         query = first_in_order("?x", f"{pattern} FILTER(isIRI(?x))", most + 1)
         rows = self.terms(query, most + 1)
         found = [self.ontology.compact(term.value) for (term,) in rows if term]
         if len(found) > most:
-            self.cut.add(field)
+            self.cut[field] = self.left(f"{pattern} FILTER(isIRI(?x))", most)
         return found[:most]
+
+    def left(self, pattern: str, shown: int) -> int | None:
+        """Count the ?x of a pattern beyond those shown, or give None when that takes too much."""
+        some = f"{{ SELECT DISTINCT ?x WHERE {{ {pattern} }} LIMIT {_MAX_COUNTED} }}"
+        try:
+            found = self.count(some)
+        except QueryError:
+            return None
+        return found - shown if found < _MAX_COUNTED else None
+
+    def note_cut(self, field: str, number: int = 1) -> None:
+        """Note that so many more are missing from a field."""
+        self.cut[field] = (self.cut.get(field) or 0) + number
 
     def in_range(self) -> dict[str, list[str]]:
         """Give the prefixed names of what has it as range, by RDFS or as an included one."""
@@ -157,7 +170,7 @@ class Asked:
         for place, (term, said) in enumerate(self.terms(query, self.limit + 1)):
             field = "range_of" if said and said.plain else "range_includes_of"
             if place == self.limit:
-                self.cut.add(field)
+                self.cut[field] = None
             elif term:
                 found[field].append(self.ontology.compact(term.value))
         return found
@@ -198,7 +211,7 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
         if not is_own:
             sources[compact(domain.value)] += 1
         if place >= 4 * asked.limit:
-            asked.cut.add("domain_of" if is_own else "inherits")
+            asked.note_cut("domain_of" if is_own else "inherits")
         else:
             asked.named.update(ranges)
             of_this = own if said_so and said_so.plain else included
@@ -208,14 +221,16 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
     handed_down = [e for e in axioms.supers if e.source]
     return {
         "superclasses": [e.text for e in axioms.supers if not e.source],
+        "ancestors": _ancestors(asked, axioms),
         "none_stated": _none_stated(axioms, {"superclasses": axioms.supers}),
         **_by_source(asked, axioms, "inherited_restrictions", handed_down, "supers"),
         "equivalent": _told(asked, axioms.equivalents),
         "disjoint_with": _told(asked, axioms.disjoint),
-        **_by_source(asked, axioms, "not", axioms.excludes, "excludes"),
+        **_by_source(asked, axioms, "must_not_be", axioms.excludes, "excludes"),
         "keys": list(axioms.keys),
         **_by_source(asked, axioms, "shapes", axioms.shapes, "shapes"),
         "subclasses": [e.text for e in axioms.subs],
+        "equal_subclasses": _equal(asked, axioms.subs),
         "domain_of": own,
         "domain_includes_of": included,
         "inherits_from": dict(sources),
@@ -245,6 +260,7 @@ def _of_property(asked: Asked, said: Description) -> dict[str, Any]:
     return {
         "characteristics": list(axioms.characteristics),
         "superproperties": [e.text for e in axioms.supers],
+        "ancestors": _ancestors(asked, axioms),
         "subproperties": [e.text for e in axioms.subs],
         "domain": [e.text for e in axioms.domains if not e.source],
         "inherited_domain": _told(asked, [e for e in axioms.domains if e.source]),
@@ -276,6 +292,32 @@ def _none_stated(axioms: Axioms, told: Mapping[str, Sequence[object]]) -> list[s
     """Name what the schema does not say, unless it is not known whether it does."""
     known = axioms.cut or not axioms.truncated
     return [field for field, found in told.items() if known and not found]
+
+
+def _ancestors(asked: Asked, axioms: Axioms) -> list[str]:
+    """Name those above, the nearest first, that are not told as direct ones."""
+    direct = {e.iri for e in axioms.supers}
+    further = [asked.ontology.compact(iri) for iri in axioms.ancestors if iri not in direct]
+    most = max(1, asked.limit // 2)
+    if len(further) > most:
+        asked.note_cut("ancestors", len(further) - most)
+    return further[:most]
+
+
+def _equal(asked: Asked, subclasses: Sequence[Expression]) -> dict[str, list[str]]:
+    """Say which of some classes are equivalent: the first one's name to those of the others."""
+    known = {e.iri: e.text for e in subclasses if is_writable(e.iri)}
+    if len(known) < 2:
+        return {}
+    pattern = f"{values_clause(list(known))} ?x <{_SAME['class']}>|^<{_SAME['class']}> ?y"
+    query = f"SELECT DISTINCT ?x ?y WHERE {{ {pattern} FILTER(isIRI(?y)) }} ORDER BY ?x ?y"
+    found: dict[str, list[str]] = {}
+    told = set[str]()
+    for first, other in asked.ontology.select(query, limit=_MAX_PROPERTIES).terms:
+        if first and other and other.value in known and not {first.value, other.value} & told:
+            found.setdefault(known[first.value], []).append(known[other.value])
+            told.add(other.value)
+    return found
 
 
 def _told(asked: Asked, expressions: Iterable[Expression]) -> list[str]:

@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.describing import shares
-from rlm_runtime.ontology.labels import labels_of, values_clause
+from rlm_runtime.ontology.labels import every_label_of, values_clause
+from rlm_runtime.ontology.owl_text import INNER_OF_ONE
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
+from rlm_runtime.ontology.vocabulary import OWL, SHACL, either
 from rlm_runtime.tools.values import cell, first_in_order, join_notes
 
 __all__ = ["DIRECTIONS", "Links", "dealt", "links", "relationship_table"]
 
 DIRECTIONS = ("both", "out", "in")
 _MAX_PREDICATES = 40
+_MAX_OWNERS = 200
+_ON = (SHACL + "path", OWL + "onProperty")
 
 
 @dataclass(frozen=True)
@@ -100,8 +105,9 @@ def relationship_table(
     sides = ("out", "in") if direction == "both" else (direction,)
     condition = f"?p = <{predicate}>" if predicate else "true"
     found = dealt(links(ontology, iri, sides, condition, limit, timeout), limit)
+    found, owners = _owned(ontology, iri, found, timeout)
     iris = [term.value for link in found for term in link.others if term.kind == "iri"]
-    labels, types = labels_of(ontology, iris, timeout), _types_of(ontology, iris, timeout)
+    labels, types = every_label_of(ontology, iris, timeout), _types_of(ontology, iris, timeout)
     rows: list[dict[str, Plain]] = [
         {
             "direction": link.side,
@@ -110,7 +116,7 @@ def relationship_table(
             "label": labels.get(term.value) if term.kind == "iri" else None,
             "type": ", ".join(types.get(term.value, [])[:3]) or None
             if term.kind == "iri"
-            else kind_of(term, ontology.compact),
+            else owners.get((link.side, link.predicate, term)) or kind_of(term, ontology.compact),
         }
         for link in found
         for term in link.others
@@ -131,6 +137,53 @@ def relationship_table(
             else None,
         ),
     }
+
+
+def _owned(
+    ontology: Ontology, iri: str, found: Sequence[Links], timeout: float
+) -> tuple[list[Links], dict[tuple[str, str, Term], str]]:
+    """Say of the blank nodes that point to an entity what they are part of.
+
+    They come from one result with what owns them: in another their labels mean other nodes.
+    """
+    blank = {
+        link.predicate: sum(term.kind == "bnode" for term in link.others)
+        for link in found
+        if link.side == "in"
+    }
+    some = " UNION ".join(
+        f"{{ SELECT (<{p}> AS ?via) ?node WHERE {{ ?node <{p}> <{iri}> FILTER(isBlank(?node)) }} "
+        f"LIMIT {number} }}"
+        for p, number in blank.items()
+        if number
+    )
+    if not some:
+        return list(found), {}
+    query = (
+        f"SELECT DISTINCT ?via ?node ?owner ?p ?on WHERE {{ {{ {some} }} "
+        f"OPTIONAL {{ ?top ({either(INNER_OF_ONE)})* ?node . ?owner ?p ?top "
+        f"FILTER(isBlank(?top) && isIRI(?owner)) "
+        f"OPTIONAL {{ ?top {either(_ON)} ?on FILTER(isIRI(?on)) }} }} }}"
+    )
+    nodes: dict[str, dict[Term, None]] = {}
+    owners: dict[tuple[str, str, Term], str] = {}
+    try:
+        rows = ontology.select(query, limit=_MAX_OWNERS, timeout=timeout / 4)
+    except QueryError:
+        return list(found), {}
+    for via, node, *path in rows.terms:
+        if via and node:
+            nodes.setdefault(via.value, {})[node] = None
+            names = [ontology.compact(term.value) for term in path if term]
+            if names:
+                owners.setdefault(("in", via.value, node), f"bnode of {' '.join(names)}")
+    told = [
+        replace(link, others=(*(t for t in link.others if t.kind != "bnode"), *owned))
+        if link.side == "in" and (owned := nodes.get(link.predicate))
+        else link
+        for link in found
+    ]
+    return told, owners
 
 
 def _types_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, list[str]]:

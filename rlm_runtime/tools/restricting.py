@@ -1,79 +1,74 @@
-"""Which classes restrict an entity, and what they allow as values of a property."""
+"""Which classes restrict an entity, and how: restrictions of OWL and shapes of SHACL."""
 
 from __future__ import annotations
 
+from rlm_runtime.errors import QueryError
 from rlm_runtime.ontology.labels import values_clause
+from rlm_runtime.ontology.owl_text import INNER_OF_ONE, NodeTexts, most_said, several
+from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.vocabulary import OWL, RDF, RDFS, SHACL, either
 from rlm_runtime.tools.describe_kinds import Asked
-from rlm_runtime.tools.values import cell
 
-__all__ = ["allowed_values"]
+__all__ = ["restrictions_with"]
 
-_MAX_ROWS = 500
-_COMPLEX = "…"
-# What says in a word what is allowed, in the order in which it reads.
-_WORDS = {
-    OWL + "someValuesFrom": "some",
-    OWL + "allValuesFrom": "only",
-    OWL + "hasValue": "value",
-    **{OWL + name: "exactly" for name in ("cardinality", "qualifiedCardinality")},
-    **{OWL + name: "min" for name in ("minCardinality", "minQualifiedCardinality")},
-    **{OWL + name: "max" for name in ("maxCardinality", "maxQualifiedCardinality")},
-    SHACL + "minCount": "min",
-    SHACL + "maxCount": "max",
-    SHACL + "hasValue": "value",
-    **dict.fromkeys((OWL + "onClass", OWL + "onDataRange", SHACL + "class"), ""),
-    **dict.fromkeys((SHACL + "datatype", SHACL + "node"), ""),
-}
+_MAX_ROWS = 3_000
 _ITEMS = f"<{RDF}rest>*/<{RDF}first>"
-_PARTS = (
-    f"({either([RDFS + 'subClassOf', OWL + 'equivalentClass'])}/"
-    f"({either([OWL + 'intersectionOf', OWL + 'unionOf'])}/{_ITEMS})*)|<{SHACL}property>"
+_MEMBER = f"({either([OWL + 'intersectionOf', OWL + 'unionOf'])}/{_ITEMS})"
+_ALTERNATIVE = f"({either([SHACL + 'or', SHACL + 'and', SHACL + 'xone'])}/{_ITEMS})"
+# From a class to its restrictions and shapes, and from these to what they name.
+_OWL_PARTS = f"{either([RDFS + 'subClassOf', OWL + 'equivalentClass'])}/{_MEMBER}*"
+_OWL_NAMES = (
+    f"(<{OWL}onProperty>|<{OWL}hasValue>|"
+    f"({either([OWL + n for n in ('someValuesFrom', 'allValuesFrom', 'onClass')])}/{_MEMBER}?))"
+)
+_SHACL_PARTS = f"(<{SHACL}property>|^<{SHACL}targetClass>)"
+_SHACL_NAMES = (
+    f"(<{SHACL}path>|<{SHACL}hasValue>|(<{SHACL}in>/{_ITEMS})|({_ALTERNATIVE}?/<{SHACL}class>))"
 )
 
 
-def allowed_values(asked: Asked, classes: list[str]) -> dict[str, str]:
-    """Say what some classes allow as values of the property asked about.
+def restrictions_with(asked: Asked) -> dict[str, str]:
+    """Give the first classes whose restrictions or shapes name an entity, and what these say.
 
     Args:
-        asked: About the property; the IRIs found are added to those it named.
-        classes: Prefixed names.
+        asked: About the entity; half its limit of classes is given.
 
     Returns:
-        Class to text, as in ``some ex:Wheel, max 4`` or ``ex:Car or ex:Truck``; ``…`` where it is
-        not as simple as that.
+        Prefixed name of the class to text, as in ``ex:part some ex:Wheel, ex:part max 4``; of a
+        property without its own name: ``some ex:Wheel, max 4``.
     """
-    ontology = asked.ontology
+    ontology, this = asked.ontology, asked.this
+    path = f"({_OWL_PARTS}/{_OWL_NAMES})|({_SHACL_PARTS}/{_SHACL_NAMES})"
+    classes = asked.iris("in_restrictions_of", f"?x {path} {this}", max(1, asked.limit // 2))
+    if not classes:
+        return {}
     iris = {ontology.expand(name): name for name in classes}
     query = (
-        f"SELECT ?x ?r ?q ?v ?either WHERE {{ {values_clause(list(iris))} ?x {_PARTS} ?r . "
-        f"?r <{OWL}onProperty>|<{SHACL}path> {asked.this} . "
-        f"{{ ?r ?q ?v }} UNION {{ ?r <{SHACL}or> ?either . ?either {_ITEMS} ?m . ?m ?q ?v }} "
-        f"VALUES ?q {{ {' '.join(f'<{iri}>' for iri in _WORDS)} }} }}"
+        f"SELECT DISTINCT ?x ?r ?s ?p ?o WHERE {{ {values_clause(list(iris))} "
+        f"{{ ?x {_OWL_PARTS} ?r . ?r {_OWL_NAMES} {this} }} UNION "
+        f"{{ ?x {_SHACL_PARTS} ?r . ?r {_SHACL_NAMES} {this} }} "
+        f"?r ({either(INNER_OF_ONE)})* ?s "
+        f"FILTER(isBlank(?s) || ?s = ?r || EXISTS {{ ?s <{RDF}first> ?item }}) ?s ?p ?o }}"
     )
-    # Class to restriction to what it says: a word, or the members of an alternative, to values.
-    said: dict[str, dict[str, dict[str, set[str]]]] = {}
-    for cls, restriction, word, value, either_of in ontology.select(query, limit=_MAX_ROWS).terms:
-        if not (cls and restriction and word and value):
-            continue
-        if value.kind == "iri":
-            asked.named.add(value.value)
-        text = _COMPLEX if value.kind == "bnode" else str(cell(ontology, value))
-        parts = said.setdefault(iris[cls.value], {}).setdefault(restriction.value, {})
-        parts.setdefault(either_of.value if either_of else word.value, set()).add(text)
-    return {
-        name: ", ".join(sorted({_text(parts) for parts in said.get(name, {}).values()})) or _COMPLEX
-        for name in classes
-    }
+    try:
+        rows = ontology.select(query, limit=_MAX_ROWS)
+    except QueryError:
+        return dict.fromkeys(classes, "could not be read")
+    statements: dict[Term, dict[str, list[Term]]] = {}
+    found: dict[str, set[Term]] = {name: set() for name in classes}
+    for cls, restriction, subject, predicate, value in rows.terms:
+        if cls and restriction and subject and predicate and value:
+            found[iris[cls.value]].add(restriction)
+            values = statements.setdefault(subject, {}).setdefault(predicate.value, [])
+            if value not in values:
+                values.append(value)
+    if rows.truncated:
+        asked.cut.setdefault("in_restrictions_of")
+    texts = NodeTexts(statements, ontology.compact)
+    own = f"{ontology.compact(this[1:-1])} "
 
+    def told(restrictions: set[Term]) -> str:
+        each = most_said((texts.shape(r) or texts.text(r)).removeprefix(own) for r in restrictions)
+        return several(", ", each, len(each))
 
-def _text(parts: dict[str, set[str]]) -> str:
-    said = [
-        f"{word} {value}".strip()
-        for predicate, word in _WORDS.items()
-        for value in sorted(parts.get(predicate, ()))
-    ]
-    alternatives = [" or ".join(sorted(each)) for p, each in parts.items() if p not in _WORDS]
-    if len(alternatives) > 1:
-        alternatives = [f"({each})" for each in sorted(alternatives)]
-    return " ".join([*said, *alternatives])
+    return {name: told(restrictions) for name, restrictions in found.items()}

@@ -25,12 +25,12 @@ _CHECKED_ROWS = 20
 _EXPRESSIONS = frozenset(
     {
         *("superclasses", "inherited_restrictions", "equivalent", "disjoint_with", "shapes"),
-        *("domain", "inherited_domain", "range", "inherited_range", "chains", "keys", "not"),
-        *("inverse", "in_restrictions_of"),
+        *("domain", "inherited_domain", "range", "inherited_range", "chains", "keys"),
+        *("inverse", "in_restrictions_of", "must_not_be"),
     }
 )
 # Fields of a description that are told along with others.
-_BESIDE = frozenset({"labels", "kinds", "cut"})
+_BESIDE = frozenset({"labels", "kinds", "cut", "equal_subclasses"})
 _COUNTS = "_counts"
 _ADDS = re.compile(r"adds \S+ ")
 # Fields of a description that print as a few examples when there are more than a few.
@@ -140,6 +140,8 @@ def _description(said: Mapping[str, Any]) -> str:
         between = "; " if key in _EXPRESSIONS else ", "
         if key in _EXPRESSIONS:
             item = _labelled(item, labels)
+        if key == "subclasses":
+            item = _labelled(_paired(item, said.get("equal_subclasses", {})), labels)
         if key == "properties":
             item = {name: _folded(values) for name, values in item.items()}
         if key in _BRIEF and len(item) > _FEW:
@@ -154,8 +156,9 @@ def _description(said: Mapping[str, Any]) -> str:
         elif isinstance(item, list) and _is_table(item):
             lines += _indented(key, item)
         else:
-            more = f"{between}…" if key in said.get("cut", ()) else ""
-            lines.append(f"{key}: {_inline(item, labels, between)}{more}")
+            missing = said.get("cut", {}).get(key, 0)
+            more = f"{between}…" if missing is None else ""
+            lines.append(f"{key}: {_inline(item, labels, between, missing or 0)}{more}")
     return _bounded([], lines)
 
 
@@ -212,6 +215,16 @@ def _folded(texts: Iterable[Any]) -> list[Any]:
     return folded
 
 
+def _paired(names: Iterable[str], equal: Mapping[str, Sequence[str]]) -> list[str]:
+    """Write names that are equivalent together: ``ex:Auto (= ex:Car)``."""
+    told = {other for others in equal.values() for other in others}
+    return [
+        f"{name} (= {', '.join(equal[name])})" if name in equal else name
+        for name in names
+        if name not in told
+    ]
+
+
 def _row(row: Mapping[str, Any], columns: Sequence[str]) -> str:
     return " | ".join(_cut(_inline(row.get(column)), _MAX_CELL) for column in columns)
 
@@ -236,7 +249,7 @@ def _inline(
             f"{key}{' ->' if isinstance(item, str) else ''} {_inline(item, labels)}"
             for key, item in value.items()
         ]
-        return _joined("; ", pairs)
+        return _joined("; ", pairs, left)
     text = value if isinstance(value, str) else repr(value)
     label = labels.get(text) if labels else None
     text = "\\n".join(text.splitlines())
