@@ -175,6 +175,8 @@ class TestCheckQuery:
         assert hint in tools["sparql_select"](query.format("?x"))["note"]
         assert tools["check_query"](query.format("STR(?x)"))["warnings"] == []
         assert hint not in tools["sparql_select"](query.format("STR(?x)"))["note"]
+        beside = "SELECT ?x ?none (GROUP_CONCAT(STR(?x)) AS ?all) { ?x a ?t } GROUP BY ?x ?none"
+        assert not any(hint in warning for warning in tools["check_query"](beside)["warnings"])
 
     @pytest.mark.parametrize(
         "query",

@@ -400,6 +400,8 @@ def test_an_exemplar_of_the_very_form_comes_last_where_no_other_fits(
         ("Which orders came no later than Monday?", False),
         ("Which shelves are no longer than 2 m?", False),
         ("Who placed order No. 5?", False),
+        ("Is it larger? Answer yes or no if you can.", False),
+        ("Say no more: which are there?", False),
         ("Who placed order no 5?", False),
         ("Who supplies it, no matter since when?", False),
         ("Who plays the piano?", False),

@@ -280,10 +280,12 @@ def test_secrets_do_not_reach_the_store(path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("SERVICE_PASSWORD", "correct-horse-battery")
     code = (
         f"print('{secret}')\nSUBMIT(answer='{secret} correct-horse-battery', "
-        f"sparql='ASK {{ ?s ?p \"{secret}\" }}', evidence=['{secret}'])"
+        f"sparql='ASK {{ ?s ?p \"{secret}\" }}', evidence=['http://e/{secret}'])"
     )
     lm = ScriptedLM(cell(code), VERDICT, fields(lessons=json.dumps([LESSON | {"content": secret}])))
     run_dspy_rlm(f"What is {secret}?", PROV, model=lm, memory_backend=path, extract_memories=True)
+    for prompt in lm.prompts[1:]:
+        assert secret not in prompt
     stored = b"".join(file.read_bytes() for file in path.parent.glob("memory.db*"))
     assert b"[redacted]" in stored
     assert secret.encode() not in stored

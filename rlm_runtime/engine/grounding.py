@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from rlm_runtime.errors import QueryError
+from rlm_runtime.errors import OntologyError, QueryError
 from rlm_runtime.ontology import Ontology
 from rlm_runtime.ontology.prefixes import LOCAL_NAME, NAME_CHARS, PREFIX_NAME
 from rlm_runtime.ontology.query_parts import query_parts
@@ -80,7 +80,7 @@ def rows_again(ontology: Ontology, sparql: str) -> str:
     select = make_ontology_tools(ontology, timeout=_SECONDS)["sparql_select"]
     try:
         table = select(sparql, _SHOWN_ROWS)
-    except QueryError:
+    except (QueryError, OntologyError):
         return ""
     if table["rows"]:
         # It tells how an agent goes on to read the others.

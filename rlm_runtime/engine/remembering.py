@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import wait
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,6 +30,7 @@ from rlm_runtime.memory import (
 from rlm_runtime.memory.formatting import fitting, format_memories
 from rlm_runtime.memory.learning import Asking, keep, learn
 from rlm_runtime.memory.levels import level_of
+from rlm_runtime.memory.rules import judge_name
 from rlm_runtime.memory.showing import Surroundings
 from rlm_runtime.types import Grounding
 
@@ -124,9 +126,15 @@ class RunMemories:
             model: Name of the model that answered.
             judge: The model that judges the run and extracts what it taught; None leaves that.
             overview: What the model was told of the ontology.
-            rows: Gives what the query gives, for the judge to see; is called if it runs.
+            rows: Gives what the query gives, for a model that judges; is called if it runs.
             budget: Of the run; what is left of its time, and some seconds, are the judge's.
         """
+        grounding = replace(
+            grounding,
+            evidence_iris=tuple(run.shown(grounding.evidence_iris)),
+            missing_iris=tuple(run.shown(grounding.missing_iris)),
+            sparql_error=run.shown(grounding.sparql_error),
+        )
         stored = StoredRun(
             run_id=run.run_id,
             query=answer["query"],
@@ -156,6 +164,7 @@ class RunMemories:
                 self._taught["memories_extracted"] = len(end["memories"])
 
         with _surely(run, "learn from the run"):
+            by_rules = judge_name(judge) == "rules"
             learn(
                 self._backend,
                 stored,
@@ -165,7 +174,7 @@ class RunMemories:
                 around=Surroundings(
                     run.shown(overview),
                     task_instructions(),
-                    run.shown(rows()) if grounding.sparql_ok else "",
+                    run.shown(rows()) if grounding.sparql_ok and not by_rules else "",
                 ),
                 given=[one.memory for one in self._given],
                 on_step=step,

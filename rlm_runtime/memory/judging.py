@@ -127,7 +127,7 @@ def judge_trajectory(
             steps=show_steps(trajectory.steps),
             answer=shown(trajectory.answer, _TEXT),
             sparql=shown(trajectory.sparql, _TEXT),
-            rows=shown(around.rows, _TEXT) or "None.",
+            rows=shown(around.rows, _TEXT) or "Not read again.",
             checks=checks,
         )
     reason = " ".join(str(said.reason or "").split())

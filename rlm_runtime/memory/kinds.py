@@ -31,7 +31,8 @@ _KINDS = {
     ),
     "negation": (
         r"without|negation|negated|not exists|minus|lack(?:s|ing)?|missing|never|nobody|neither"
-        r"|none|unused|no(?= [a-z][a-z-])(?! (?:matter|doubt|(?:more|less|\w+er) than)\b)"
+        r"|none|unused|(?<!or )no(?= [a-z][a-z-])"
+        r"(?! (?:more:|(?:matter|doubt|if|(?:more|less|\w+er) than)\b))"
         r"|(?:do|does|did|are|is|was|were|has|have) not"
         r"|(?:do|does|did|are|is|was|were|has|have)n['’ ]t",
         "without no negation not missing",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Any
 
@@ -14,6 +15,7 @@ from rlm_runtime.tools.why_empty import why_empty
 __all__ = ["failed_check", "joined_nothing", "query_report"]
 
 _LOOK_BEYOND = 20
+_JOINED = re.compile(r"GROUP_CONCAT\s*\((?:[^()]|\([^()]*\))*\)\s*AS\s*[?$](\w+)", re.IGNORECASE)
 
 
 def query_report(ontology: Ontology, query: str, limit: int, timeout: float) -> dict[str, Any]:
@@ -118,10 +120,9 @@ def joined_nothing(query: str, rows: Rows) -> str | None:
         >>> joined_nothing("SELECT ?x (GROUP_CONCAT(?y) AS ?ys) { … }", Rows(("x", "ys"), (row,)))
         'Column ys has no value: GROUP_CONCAT joins texts, of IRIs it needs STR(?…).'
     """
-    if "GROUP_CONCAT" not in query.upper():
-        return None
+    joined = {match[1] for match in _JOINED.finditer(query)}
     for i, column in enumerate(rows.columns):
-        if rows.terms and all(terms[i] is None for terms in rows.terms):
+        if column in joined and rows.terms and all(terms[i] is None for terms in rows.terms):
             return (
                 f"Column {column} has no value: GROUP_CONCAT joins texts, of IRIs it needs STR(?…)."
             )
