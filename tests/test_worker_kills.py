@@ -241,6 +241,99 @@ except KeyboardInterrupt:
         assert process.stdout.read() == "[{'ask': True}]\n"
 
 
+@pytest.mark.parametrize("error", ["OSError", "TimeoutError", "BlockingIOError", "LookupError"])
+def test_what_a_signal_handler_raises_comes_out_of_a_question(path: Path, error: str) -> None:
+    program = f"""
+import signal, sys
+from rlm_runtime.ontology import open_ontology
+from tests.test_worker_kills import ENDLESS
+def handler(*_):
+    raise {error}("mine")
+signal.signal(signal.SIGALRM, handler)
+ontology = open_ontology(sys.argv[1])
+signal.setitimer(signal.ITIMER_REAL, 0.3)
+try:
+    ontology.select(ENDLESS, timeout=60)
+except {error} as error:
+    print(error, ontology.select("ASK {{}}").rows)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", program, str(path)], capture_output=True, text=True, timeout=120
+    )
+    assert run.stdout == "mine [{'ask': True}]\n", run.stderr
+
+
+def test_channels_that_interrupts_have_lost_hold_up_nobody(crowd: Ontology) -> None:
+    works(crowd)
+    worker = crowd._shared._worker  # type: ignore[attr-defined]
+    while worker._free:
+        worker._taken()
+    assert works(crowd)
+    assert worker.gone
+
+
+def test_an_interrupt_while_a_worker_starts_leaves_none_behind(
+    crowd: Ontology, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works(crowd)
+    before = workers_of()
+    start = threading.Thread.start
+
+    def interrupted(thread: threading.Thread) -> None:
+        start(thread)
+        if thread.name == "rlm-worker":
+            raise KeyboardInterrupt
+
+    crowd._shared._worker.kill()  # type: ignore[attr-defined]
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        works(crowd)
+    monkeypatch.undo()
+    assert becomes(lambda: len(workers_of()) < len(before))
+    assert works(crowd)
+
+
+def test_a_fork_while_a_worker_starts_does_not_hide_its_end(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader, writer = os.pipe()
+    forks = threading.Event()
+    forked: list[int] = []
+
+    def fork() -> None:
+        forks.set()
+        child = os.fork()
+        if not child:
+            os.close(writer)
+            os.read(reader, 1)
+            os._exit(0)
+        forked.append(child)
+
+    forking = threading.Thread(target=fork)
+    popen = subprocess.Popen
+
+    def start(*given: object, **options: object) -> object:
+        forking.start()
+        forks.wait()
+        # For as long as it may take if nothing holds it up.
+        forking.join(0.3)
+        return popen(*given, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "Popen", start)
+    with open_ontology(path, memory_limit=2**28 + 7) as ontology:
+        monkeypatch.undo()
+        forking.join()
+        worker = ontology._shared._worker  # type: ignore[attr-defined]
+        os.kill(worker._process.pid, signal.SIGKILL)
+        try:
+            assert becomes(lambda: worker.gone)
+            assert works(ontology)
+        finally:
+            os.close(writer)
+            os.close(reader)
+            os.waitpid(forked[0], 0)
+
+
 def _ticks(pid: int) -> int:
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return int(fields[11])

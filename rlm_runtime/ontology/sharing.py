@@ -68,7 +68,7 @@ class SharedWorker:
         with ExitStack() as alone:
             self._asking.add(alone)
             alone.callback(self._asking.discard, alone)
-            alone.enter_context(self._places)
+            alone.callback(self._places.put, self._places.get())
             while left > 0:
                 worker = self._current()
                 worker.opened()
@@ -113,7 +113,9 @@ class SharedWorker:
         self._asking: set[ExitStack] = set()
         self._lock = threading.Lock()
         # What waits for a thread of the worker must wait here, where no time runs.
-        self._places = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._places: SimpleQueue[int] = SimpleQueue()
+        for place in range(MOST_AT_ONCE):
+            self._places.put(place)
         self._one_suspect = threading.Lock()
 
     def _current(self) -> Worker:

@@ -21,7 +21,7 @@ from weakref import WeakSet
 
 from rlm_runtime import errors
 from rlm_runtime.errors import OntologyError, QueryTimeout
-from rlm_runtime.ontology.worker_channel import Channel, hand_over, pack
+from rlm_runtime.ontology.worker_channel import Channel, HungUp, TimeIsOver, hand_over, pack
 from rlm_runtime.ontology.worker_messages import MOST_AT_ONCE, TRY_AGAIN, Opened, Opening
 
 if TYPE_CHECKING:
@@ -42,6 +42,8 @@ _MAX_SAID = 4_000
 _OUT_OF_MEMORY = ("memory allocation of", "MemoryError", "bad_alloc")
 
 _live: WeakSet[Worker] = WeakSet()
+# No fork while a process is started: the child would keep that one's ends of the channels open.
+_starting = threading.Lock()
 
 
 class WorkerGone(Exception):
@@ -69,7 +71,9 @@ class Worker:
     def __init__(self, opening: Opening) -> None:
         self._opening = opening
         self._numbers = itertools.count()
-        self._changed = threading.Condition()
+        # A lock of its own: to enter a Condition is not safe from a Ctrl-C, which leaves it locked.
+        self._lock = threading.RLock()
+        self._changed = threading.Condition(self._lock)
         self._process: subprocess.Popen[bytes] | None = None
         # The first is for what the process says of itself. Each of the others is for one question
         # at a time, between the thread that asks and one that answers: no thread hands on to
@@ -87,7 +91,12 @@ class Worker:
         _live.add(self)
         # The system kills a process with the thread that started it, as soon as it is asked to
         # kill it with its parent; so this thread lives as long as the process.
-        threading.Thread(target=self._live, name="rlm-worker", daemon=True).start()
+        try:
+            threading.Thread(target=self._live, name="rlm-worker", daemon=True).start()
+        except BaseException:
+            # It may run although this thread was interrupted, and then nobody would know of it.
+            self.kill()
+            raise
 
     @property
     def gone(self) -> bool:
@@ -112,7 +121,7 @@ class Worker:
             return self._opened
         told = None
         while True:
-            with self._changed:
+            with self._lock:
                 while self._opened is None and not self._gone and self._progress == told:
                     self._changed.wait()
                 told = self._progress
@@ -139,14 +148,15 @@ class Worker:
             WorkerGone: The process ended.
             RlmError: Whatever the answer is; a SyntaxError of the engine likewise.
         """
+        until = time.monotonic() + timeout
         number = next(self._numbers)
         packed = pack((number, method, arguments))
         channel = self._taken()
         answered = False
         try:
-            worked, value = self._answer(channel, number, packed, timeout)
+            worked, value = self._answer(channel, number, packed, until)
             answered = True
-        except (EOFError, OSError):
+        except HungUp:
             raise self._end_of_process() from None
         finally:
             self._leave(channel, answered)
@@ -156,35 +166,38 @@ class Worker:
 
     def kill(self) -> None:
         """End the process at once; requests in it end with a WorkerGone."""
-        with self._changed:
+        with self._lock:
             self._killed = True
             if self._process is not None:
                 self._process.kill()
 
     def _taken(self) -> Channel:
-        with self._changed:
-            while not (self._free or self.gone):
-                self._changed.wait()
+        with self._lock:
+            if not (self._free or self.gone):
+                # No more are asked at once than there are: an interrupt has lost one.
+                self.kill()
             if self.gone:
                 raise WorkerGone(self._why, suspect=0)
             channel = self._free.pop()
             self._in_use.add(channel)
             return channel
 
-    def _answer(self, channel: Channel, number: int, packed: bytes, timeout: float) -> Any:
+    def _answer(self, channel: Channel, number: int, packed: bytes, until: float) -> Any:
         try:
-            channel.send(packed, timeout)
+            channel.send(packed, until)
             # Where several wait, they would take the processor from one another.
-            return channel.receive(timeout, awake=_AWAKE if len(self._in_use) == 1 else 0.0)
-        except TimeoutError:
-            self._channels[0].send(pack(number))
+            return channel.receive(until, awake=_AWAKE if len(self._in_use) == 1 else 0.0)
+        except TimeIsOver:
+            with self._lock:
+                if not self._gone:
+                    self._channels[0].send(pack(number))
         try:
-            return channel.receive(_GRACE)
-        except TimeoutError:
+            return channel.receive(time.monotonic() + _GRACE)
+        except TimeIsOver:
             raise QueryTimeout("The process had to be killed.") from None
 
     def _leave(self, channel: Channel, answered: bool) -> None:
-        with self._changed:
+        with self._lock:
             self._in_use.discard(channel)
             if not answered:
                 self.kill()
@@ -192,10 +205,12 @@ class Worker:
                 channel.close()
             else:
                 self._free.append(channel)
-                self._changed.notify()
 
     def _end_of_process(self) -> WorkerGone:
-        with self._changed:
+        with self._lock:
+            # So that it ends indeed.
+            if self._process is not None:
+                self._process.kill()
             while not self._gone:
                 self._changed.wait()
             return WorkerGone(self._why, self._suspect)
@@ -209,7 +224,8 @@ class Worker:
                 opening = self._opening
                 allowed = opening.load_limit if self.loading else opening.memory_limit
                 why, by_chance = _why(code, said.read(), allowed), code in (-9, TRY_AGAIN)
-        except OSError as error:
+        # A RuntimeError is how test suites forbid sockets.
+        except (OSError, RuntimeError) as error:
             why = f"a process for it cannot be started: {error}"
         finally:
             # Whatever happened, nobody waits for ever.
@@ -217,7 +233,7 @@ class Worker:
 
     def _accompany(self, said: IO[bytes]) -> int:
         """Start the process, take what it says of itself until it ends, and give its exit code."""
-        with ExitStack() as handed_over:
+        with _starting, ExitStack() as handed_over:
             its_ends = []
             for _ in range(1 + MOST_AT_ONCE):
                 end, its_end = socket.socketpair()
@@ -225,7 +241,7 @@ class Worker:
                 its_ends.append(handed_over.enter_context(its_end))
             process = _started(said, its_ends)
         with process:
-            with self._changed:
+            with self._lock:
                 self._process = process
                 if self._killed:
                     process.kill()
@@ -237,14 +253,14 @@ class Worker:
         return process.returncode
 
     def _take_messages(self, control: Channel) -> None:
-        with suppress(EOFError, OSError):
+        with suppress(HungUp):
             control.send(pack(self._opening))
             while True:
                 self._take(control.receive())
 
     def _take(self, message: tuple[Any, ...]) -> None:
         kind, *rest = message
-        with self._changed:
+        with self._lock:
             if kind == "progress":
                 self._progress = (rest[0], rest[1])
             elif kind == "open":
@@ -257,7 +273,7 @@ class Worker:
             self._changed.notify_all()
 
     def _end(self, why: str, by_chance: bool) -> None:
-        with self._changed:
+        with self._lock:
             self._gone = True
             self._why = why
             self._suspect = 0 if self._killed else 1 if by_chance or len(self._in_use) > 1 else 2
@@ -338,3 +354,11 @@ def _kill_all() -> None:
                 process.wait(max(0.0, end - time.monotonic()))
             except subprocess.TimeoutExpired:
                 return
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_starting.acquire,
+        after_in_parent=_starting.release,
+        after_in_child=_starting.release,
+    )

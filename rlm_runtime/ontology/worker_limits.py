@@ -119,8 +119,8 @@ def be_killed_first() -> None:
 def die_with_parent() -> None:
     """Have the system kill this process when its parent ends, however it ends, where it can.
 
-    The end of stdin tells of it, too, but not while another process holds the other end. A parent
-    that has ended before this call is told of in that way only.
+    The end of its channel tells of it, too, but not while another process holds the other end. A
+    parent that has ended before this call is told of in that way only.
     """
     if sys.platform != "linux":
         return

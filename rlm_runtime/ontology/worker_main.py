@@ -31,7 +31,7 @@ from rlm_runtime.ontology.loading import Loaded, OnProgress, load_path
 from rlm_runtime.ontology.local import LocalOntology
 from rlm_runtime.ontology.query_run import is_corruption
 from rlm_runtime.ontology.whole_graph import merge_named_graphs
-from rlm_runtime.ontology.worker_channel import Channel, pack, take_over
+from rlm_runtime.ontology.worker_channel import Channel, HungUp, pack, take_over
 from rlm_runtime.ontology.worker_limits import (
     allow_memory,
     be_killed_first,
@@ -74,7 +74,7 @@ def main() -> None:
         threading.Thread(target=worker.open, args=(control.receive(),), daemon=True).start()
         while True:
             worker.stop(control.receive())
-    except (EOFError, OSError):
+    except HungUp:
         os._exit(0)
 
 
@@ -149,7 +149,7 @@ class _Worker:
     def _serve(self, channel: Channel) -> None:
         self._ready.wait()
         # Who asked may hang up before there is an answer.
-        with suppress(EOFError, OSError):
+        with suppress(HungUp):
             while True:
                 number, method, arguments = channel.receive()
                 self._stopped[number] = False
