@@ -239,7 +239,7 @@ class _About:
         other = f"?head <{RDF}rest>*/<{RDF}first> ?other FILTER(isIRI(?other) && ?other != ?x)"
         parts = {
             "below": f"{{ SELECT ?x ?other WHERE {{ {this} ?other <{words.above}> ?x "
-            f"FILTER(isIRI(?other)) }} ORDER BY ?other LIMIT {self._limit + 1} }}",
+            f"FILTER(isIRI(?other) && ?other != ?x) }} ORDER BY ?other LIMIT {self._limit + 1} }}",
             "same": f"{this} ?other <{words.same}> ?x",
             "apart": f"{all_} ?other <{words.apart}> ?x",
             "all apart": f"{all_} {of_list} ?any <{OWL}members> ?head ; "

@@ -115,7 +115,7 @@ def what_kind_adds(asked: Asked, said: Description) -> dict[str, Any]:
             asked.note_cut(names[-1 if source else 0], number)
     below = _ABOVE.get(said.kind or "")
     if "subs" in said.axioms.cut and below:
-        pattern = f"?x <{below}> {asked.this} FILTER(isIRI(?x))"
+        pattern = f"?x <{below}> {asked.this} FILTER(isIRI(?x) && ?x != {asked.this})"
         asked.cut[_FIELDS[said.kind or ""]["subs"][0]] = asked.left(pattern, len(said.axioms.subs))
     if said.kind == "class":
         return _of_class(asked, said)
@@ -314,7 +314,9 @@ def _equal(asked: Asked, subclasses: Sequence[Expression]) -> dict[str, list[str
     found: dict[str, list[str]] = {}
     told = set[str]()
     for first, other in asked.ontology.select(query, limit=_MAX_PROPERTIES).terms:
-        if first and other and other.value in known and not {first.value, other.value} & told:
+        if not (first and other) or first == other or other.value not in known:
+            continue
+        if not {first.value, other.value} & told:
             found.setdefault(known[first.value], []).append(known[other.value])
             told.add(other.value)
     return found
