@@ -53,3 +53,33 @@ class TestMaterialised:
         said = tools["describe_entity"]("ex:A", 2)
         assert said["subclasses"] == ["ex:B0", "ex:B1"]
         assert said["cut"] == {"subclasses": 1}
+
+
+class TestBroken:
+    """Lenient loading lets in IRIs that no query can name."""
+
+    @pytest.mark.parametrize("bad", ["http://e/a b", "http://e/{x}", "relative"])
+    def test_an_ill_formed_iri_nearby_does_no_harm(self, bad: str) -> None:
+        graph, a, p, part = Graph(), URIRef("http://e/A"), URIRef("http://e/p"), BNode()
+        graph.bind("ex", "http://e/")
+        graph.add((a, RDF.type, OWL.Class))
+        graph.add((p, RDF.type, OWL.ObjectProperty))
+        for subject, parent in (("http://e/B", a), (bad, a), (bad, part), ("http://e/A", bad)):
+            graph.add(
+                (URIRef(subject), RDFS.subClassOf, URIRef(parent) if parent is bad else parent)
+            )
+        graph.add((part, OWL.onProperty, p))
+        graph.add((part, OWL.someValuesFrom, a))
+        graph.add((p, RDFS.domain, URIRef(bad)))
+        graph.add((URIRef("http://e/i"), URIRef(bad), a))
+        graph.add((URIRef("http://e/i"), URIRef("http://e/q"), a))
+        with open_ontology(graph, name="bad") as ontology:
+            tools = make_ontology_tools(ontology)
+            said = tools["describe_entity"]("<http://e/A>")
+            assert "ex:B" in said["subclasses"]
+            assert "could not be read" in said["in_restrictions_of"].values()
+            assert said["used_by"] == {"ex:q": ["ex:i"]}
+            assert tools["describe_entity"]("<http://e/p>")["kind"] == "property"
+            found = tools["probe_relationships"]("<http://e/A>", None, "in")
+            assert "in ex:q" in found["counts"]
+            assert "ex:B" in {row["other"] for row in found["rows"]}

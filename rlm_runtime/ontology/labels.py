@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from rlm_runtime.ontology.protocol import Ontology
 from rlm_runtime.ontology.text import local_name, search_key
 from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either, language_place
+from rlm_runtime.ontology.within import is_writable
 
 __all__ = ["every_label_of", "labels_of", "other_labels_of", "values_clause"]
 
@@ -54,10 +55,11 @@ def every_label_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> d
 
 
 def values_clause(iris: Sequence[str]) -> str:
-    """Write ``VALUES ?x { … }`` for some IRIs in full, each once.
+    """Write ``VALUES ?x { … }`` for some IRIs in full, each once, less those no query can name.
 
     Example:
-        >>> values_clause(["http://e/a", "http://e/a"])
+        >>> values_clause(["http://e/a", "http://e/a", "http://e/a b"])
         'VALUES ?x { <http://e/a> }'
     """
-    return f"VALUES ?x {{ {' '.join(f'<{iri}>' for iri in dict.fromkeys(iris))} }}"
+    written = [f"<{iri}>" for iri in dict.fromkeys(iris) if is_writable(iri)]
+    return f"VALUES ?x {{ {' '.join(written)} }}"

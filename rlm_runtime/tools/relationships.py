@@ -13,6 +13,7 @@ from rlm_runtime.ontology.owl_text import INNER_OF_ONE
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
 from rlm_runtime.ontology.vocabulary import OWL, SHACL, either
+from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.values import cell, first_in_order, join_notes
 
 __all__ = ["DIRECTIONS", "Links", "dealt", "links", "relationship_table"]
@@ -63,7 +64,8 @@ def links(
             f"FILTER({condition}) }} GROUP BY ?p ORDER BY DESC(?n) ?p"
         )
         rows = ontology.select(query, limit=_MAX_PREDICATES, timeout=timeout).rows
-        counts += [(side, str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
+        named = [(str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
+        counts += [(side, p, number) for p, number in named if is_writable(p)]
     found = []
     for side, predicate, count in counts:
         query = first_in_order("?other", _pattern(iri, f"<{predicate}>", side), limit)

@@ -71,4 +71,4 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
         each = most_said((texts.shape(r) or texts.text(r)).removeprefix(own) for r in restrictions)
         return several(", ", each, len(each))
 
-    return {name: told(restrictions) for name, restrictions in found.items()}
+    return {name: told(r) if r else "could not be read" for name, r in found.items()}
