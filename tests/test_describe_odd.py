@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,63 @@ class TestBroken:
             found = tools["probe_relationships"]("<http://e/A>", None, "in")
             assert "in ex:q" in found["counts"]
             assert "ex:B" in {row["other"] for row in found["rows"]}
+
+
+class Slow:
+    """An ontology one of whose queries uses all the time that it is given."""
+
+    def __init__(self, ontology: Ontology, what: str) -> None:
+        self._ontology = ontology
+        self._what = what
+
+    def select(self, query: str, *, limit: int = 100, timeout: float = 30.0) -> Rows:
+        if self._what in query:
+            time.sleep(timeout)
+            raise QueryTimeout("too slow")
+        return self._ontology.select(query, limit=limit, timeout=timeout)
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._ontology, name)
+
+
+@pytest.mark.parametrize(
+    "what", ["?x ?r ?s ?p ?o", "?x ?y WHERE { VALUES", "(COUNT(*) AS ?n) WHERE { { SELECT DISTINCT"]
+)
+def test_a_slow_query_for_an_extra_loses_only_that(tmp_path: Path, what: str) -> None:
+    with opened(
+        tmp_path,
+        """ex:A a owl:Class . ex:B rdfs:subClassOf ex:A ,
+          [ owl:onProperty ex:p ; owl:someValuesFrom ex:A ] .
+        ex:C rdfs:subClassOf ex:A . ex:D rdfs:subClassOf ex:A .""",
+    ) as ontology:
+        slow = make_ontology_tools(Slow(ontology, what), timeout=1.0)  # pyright: ignore
+        said = slow["describe_entity"]("ex:A", 2)
+    assert said["subclasses"] == ["ex:B", "ex:C"]
+    assert said["in_restrictions_of"].keys() == {"ex:B"}
+
+
+def test_every_node_is_listed_however_many_own_it(tmp_path: Path) -> None:
+    shared = "".join(
+        f"_:r{i} owl:onProperty ex:p ; owl:someValuesFrom ex:F . "
+        + "".join(f"ex:c{j} rdfs:subClassOf _:r{i} . " for j in range(5))
+        for i in range(60)
+    )
+    with opened(tmp_path, shared) as ontology:
+        found = make_ontology_tools(ontology)["probe_relationships"]("ex:p", None, "in", 60)
+    assert (found["count"], found["total"]) == (60, 60)
+    assert {row["type"] for row in found["rows"]} == {"bnode of ex:c0 rdfs:subClassOf ex:p"}
+
+
+def test_labels_in_very_many_languages_leave_room_for_those_of_others(tmp_path: Path) -> None:
+    languages = [a + b for a in "fghijklm" for b in "nopqrstuv"]
+    with opened(
+        tmp_path,
+        "".join(
+            f"ex:k ex:to ex:q{i} . ex:q{i} rdfs:label 'in English {i}'@en , "
+            + " , ".join(f"'{language} {i}'@{language}" for language in languages)
+            + " . "
+            for i in range(4)
+        ),
+    ) as ontology:
+        labels = make_ontology_tools(ontology)["describe_entity"]("ex:k")["labels"]
+    assert labels == {f"ex:q{i}": f"in English {i}" for i in range(4)}

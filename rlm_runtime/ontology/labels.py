@@ -11,6 +11,9 @@ from rlm_runtime.ontology.within import is_writable
 
 __all__ = ["every_label_of", "labels_of", "other_labels_of", "values_clause"]
 
+# One entity may have a label in each of hundreds of languages.
+_LEAST_ROWS = 5_000
+
 
 def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
     """Give the labels that say more than the local name, as ``other_labels_of`` gives them."""
@@ -45,7 +48,7 @@ def every_label_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> d
         return {}
     pattern = f"?x {either(NAME_PREDICATES)} ?label"
     query = f"SELECT ?x ?label WHERE {{ {values_clause(iris)} {pattern} }}"
-    rows = ontology.select(query, limit=20 * len(iris), timeout=timeout)
+    rows = ontology.select(query, limit=max(_LEAST_ROWS, 20 * len(iris)), timeout=timeout)
     best: dict[str, tuple[int, str]] = {}
     for entity, label in rows.terms:
         if entity and label and label.kind == "literal":

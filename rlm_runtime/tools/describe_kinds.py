@@ -133,6 +133,8 @@ class Asked:
         # How many are missing from a field; None when that is not known.
         self.cut: dict[str, int | None] = {}
         self._timeout = timeout
+        # For what a description can do without: all of its queries share one bound.
+        self.aside = timeout / 4
 
     def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
         query = _PREFIXES + query
@@ -152,10 +154,12 @@ class Asked:
     def left(self, pattern: str, shown: int) -> int | None:
         """Count the ?x of a pattern beyond those shown, or give None when that takes too much."""
         some = f"{{ SELECT DISTINCT ?x WHERE {{ {pattern} }} LIMIT {_MAX_COUNTED} }}"
+        query = f"{_PREFIXES}SELECT (COUNT(*) AS ?n) WHERE {{ {some} }}"
         try:
-            found = self.count(some)
+            ((number,),) = self.ontology.select(query, limit=1, timeout=self.aside).terms
         except QueryError:
             return None
+        found = int(number.value) if number else 0
         return found - shown if found < _MAX_COUNTED else None
 
     def note_cut(self, field: str, number: int = 1) -> None:
@@ -313,7 +317,11 @@ def _equal(asked: Asked, subclasses: Sequence[Expression]) -> dict[str, list[str
     query = f"SELECT DISTINCT ?x ?y WHERE {{ {pattern} FILTER(isIRI(?y)) }} ORDER BY ?x ?y"
     found: dict[str, list[str]] = {}
     told = set[str]()
-    for first, other in asked.ontology.select(query, limit=_MAX_PROPERTIES).terms:
+    try:
+        rows = asked.ontology.select(query, limit=_MAX_PROPERTIES, timeout=asked.aside)
+    except QueryError:
+        return {}
+    for first, other in rows.terms:
         if not (first and other) or first == other or other.value not in known:
             continue
         if not {first.value, other.value} & told:

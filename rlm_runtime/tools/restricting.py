@@ -51,7 +51,7 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
         f"FILTER(isBlank(?s) || ?s = ?r || EXISTS {{ ?s <{RDF}first> ?item }}) ?s ?p ?o }}"
     )
     try:
-        rows = ontology.select(query, limit=_MAX_ROWS)
+        rows = ontology.select(query, limit=_MAX_ROWS, timeout=asked.aside)
     except QueryError:
         return dict.fromkeys(classes, "could not be read")
     statements: dict[Term, dict[str, list[Term]]] = {}
