@@ -144,3 +144,46 @@ def test_labels_in_very_many_languages_leave_room_for_those_of_others(tmp_path: 
     ) as ontology:
         labels = make_ontology_tools(ontology)["describe_entity"]("ex:k")["labels"]
     assert labels == {f"ex:q{i}": f"in English {i}" for i in range(4)}
+
+
+def test_what_is_deactivated_is_not_told_as_in_force(tmp_path: Path) -> None:
+    with opened(
+        tmp_path,
+        """ex:T a owl:Class , sh:NodeShape ; sh:property [ sh:path ex:own ; sh:minCount 1 ] .
+        ex:S sh:targetClass ex:T ; sh:not ex:U ; sh:property [ sh:path ex:q ; sh:minCount 1 ] ,
+          [ sh:path ex:p ; sh:maxCount 1 ; sh:deactivated true ] .
+        ex:Off sh:targetClass ex:T ; sh:deactivated true ; sh:not ex:V ;
+          sh:property [ sh:path ex:p ; sh:maxCount 2 ] .
+        ex:Implicit a owl:Class , sh:NodeShape ; sh:deactivated true ;
+          sh:property [ sh:path ex:own ; sh:minCount 1 ] .
+        ex:p a owl:ObjectProperty . ex:q a owl:ObjectProperty .""",
+    ) as ontology:
+        tools = make_ontology_tools(ontology)
+        said = tools["describe_entity"]("ex:T")
+        assert said["shapes"] == {"ex:T": ["ex:own min 1"], "ex:S": ["ex:q min 1"]}
+        assert said["must_not_be"] == {"ex:S": ["ex:U"]}
+        assert "shapes" not in tools["describe_entity"]("ex:Implicit")
+        assert "in_restrictions_of" not in tools["describe_entity"]("ex:p")
+        assert tools["describe_entity"]("ex:q")["in_restrictions_of"] == {"ex:S": "min 1"}
+
+
+def test_a_construct_is_no_class_to_inherit_properties_from(tmp_path: Path) -> None:
+    with opened(
+        tmp_path,
+        "ex:A rdfs:subClassOf ex:B , _:c . _:c owl:unionOf ( ex:C ex:D ) . "
+        "ex:p rdfs:domain _:c , ex:B . ex:q rdfs:domain _:c .",
+    ) as ontology:
+        said = make_ontology_tools(ontology)["describe_entity"]("ex:A")
+    assert said["inherits_from"] == {"ex:B": 1}
+    assert said["inherits"] == {"ex:p": "any"}
+
+
+def test_what_is_too_much_to_read_is_not_called_slow(tmp_path: Path) -> None:
+    shapes = "".join(
+        f"ex:S{i} sh:targetClass ex:C ; sh:property [ sh:path ex:p{i} ; sh:minCount 1 ] . "
+        for i in range(1_000)
+    )
+    with opened(tmp_path, f"ex:C a owl:Class . {shapes}") as ontology:
+        said = make_ontology_tools(ontology)["describe_entity"]("ex:C")
+    assert said["truncated"]
+    assert "in time" not in said["note"]

@@ -219,7 +219,7 @@ class _About:
             ]
         if self._said.kind == "class":
             shapes = f"(^<{SHACL}targetClass>)?/(<{SHACL}property>+|<{SHACL}not>)"
-            asking = f"<{SHACL}property> <{SHACL}not>"
+            asking = f"<{SHACL}property> <{SHACL}not> <{SHACL}deactivated>"
             # A list of alternatives may have a name.
             inside = f"FILTER(isBlank(?s) || EXISTS {{ ?s <{RDF}first> ?item }})"
             parts += [
@@ -330,11 +330,15 @@ class _About:
         return self._bounded("disjoint", found)
 
     def _shapes(self) -> Iterator[tuple[Term, Term]]:
-        """Give the classes from here up, each with itself and the shapes that are for it."""
+        """Give the classes from here up, each with itself and the shapes in force that are for it."""
         for target in (self._this, *self._above):
-            yield target, target
-            for shape, said in list(self._statements.items()):
-                if shape != target and target in said.get(SHACL + "targetClass", ()):
+            aimed = [
+                shape
+                for shape, said in self._statements.items()
+                if shape != target and target in said.get(SHACL + "targetClass", ())
+            ]
+            for shape in (target, *aimed):
+                if not self._texts.deactivated(shape):
                     yield target, shape
 
     def _asked_by_shapes(self) -> Iterator[Expression]:

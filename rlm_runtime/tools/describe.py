@@ -211,7 +211,7 @@ def _notes(said: Description, asked: Asked, missing: int, hub: bool) -> list[str
     at = "; ".join(what for what, holds in cut.items() if holds)
     told = {
         f"Cut at limit={asked.limit}: {at}.": bool(at),
-        "Not all that the schema says could be read in time.": (
+        "Not all that the schema says could be read.": (
             said.axioms.truncated and not said.axioms.cut
         ),
     }

@@ -202,7 +202,7 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
     rows = asked.terms(
         "SELECT ?p ?d ?said (GROUP_CONCAT(DISTINCT COALESCE(STR(?r), ''); SEPARATOR='\\n') AS ?to) "
         f"WHERE {{ {this} rdfs:subClassOf* ?d . "
-        f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p)) "
+        f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p) && isIRI(?d)) "
         f"OPTIONAL {{ ?p {either(RANGES, OR_MEMBER)} ?r FILTER(isIRI(?r)) }} }} "
         f"GROUP BY ?p ?d ?said ORDER BY (?d != {this}) ?p",
         _MAX_PROPERTIES,
