@@ -124,7 +124,8 @@ class _About:
         self._texts = NodeTexts(self._statements, asked.compact)
         self._above: list[Term] = []
         self._related: dict[str, list[tuple[Term, Term]]] = {}
-        self._cut: dict[str, Mapping[str, int]] = {}
+        self._cut: dict[str, Mapping[str, int | None]] = {}
+        self._all_read = False
 
     def read(self) -> None:
         """Ask for the ancestors, for the statements of all of them, and for what names them."""
@@ -134,6 +135,8 @@ class _About:
             found = self._asked.ask(
                 f"SELECT DISTINCT ?x WHERE {{ {path} }} ORDER BY ?x", _MAX_ABOVE
             )
+            if len(found) == _MAX_ABOVE:
+                self._cut["ancestors"] = {"": None}
             self._above = [
                 term for (term,) in found if term and term != self._this and is_writable(term.value)
             ]
@@ -144,6 +147,14 @@ class _About:
             for role, entity, other in self._asked.ask(self._related_query(words), _MAX_RELATED):
                 if role and entity and other:
                     self._related.setdefault(role.value, []).append((entity, other))
+            said = {
+                (term, predicate, value)
+                for term in (self._this, *self._above)
+                for predicate in words.own
+                for value in self._values(term, predicate)
+            }
+            self._asked.truncated |= len(said) >= _MAX_STARTS
+        self._all_read = not self._asked.truncated
 
     def _learn(self, statements: Iterable[tuple[Term | None, ...]]) -> None:
         for subject, predicate, value in statements:
@@ -164,8 +175,9 @@ class _About:
     def axioms(self) -> Axioms:
         if self._words is None:
             return Axioms(truncated=self._asked.truncated)
+        direct = self._values(self._this, self._words.above)
         shared = Axioms(
-            ancestors=tuple(term.value for term in self._above),
+            ancestors=tuple(term.value for term in self._above if term not in direct),
             subs=self._bounded("subs", self._named("below")),
             equivalents=self._equivalents(self._words),
             disjoint=self._disjoint(self._words),
@@ -330,7 +342,7 @@ class _About:
         return self._bounded("disjoint", found)
 
     def _shapes(self) -> Iterator[tuple[Term, Term]]:
-        """Give the classes from here up, each with itself and the shapes in force that are for it."""
+        """Give the classes from here up, each with itself and the shapes in force for it."""
         for target in (self._this, *self._above):
             aimed = [
                 shape
@@ -382,7 +394,8 @@ class _About:
             once.setdefault(expression.text, expression)
         each = tuple(once.values())
         if len(each) > self._limit:
-            self._cut[field] = Counter(expression.source for expression in each[self._limit :])
+            left = Counter(expression.source for expression in each[self._limit :])
+            self._cut[field] = left if self._all_read else dict.fromkeys(left)
         return each[: self._limit]
 
     def _each(self, field: str, predicate: str, write: Callable[[Term], str]) -> tuple[str, ...]:

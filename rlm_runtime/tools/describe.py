@@ -59,7 +59,8 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         that have one worth telling, ``truncated``, ``cut`` (field to how many it lacks, None when
         that is not known) and ``note``. Where the values of a key were cut, ``properties_counts``,
         ``used_by_counts``, ``shapes_counts`` and ``inherited_restrictions_counts`` have their full
-        number. What is inherited ends in where it is from: ``(from ex:Vehicle)``.
+        number, None when that is not known. What is inherited ends in where it is from:
+        ``(from ex:Vehicle)``.
     """
     said = ontology.describe(f"<{iri}>", limit=limit)
     asked = Asked(ontology, iri, limit, timeout)
