@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 from rlm_runtime.errors import QueryError
@@ -147,13 +148,9 @@ class _About:
             for role, entity, other in self._asked.ask(self._related_query(words), _MAX_RELATED):
                 if role and entity and other:
                     self._related.setdefault(role.value, []).append((entity, other))
-            said = {
-                (term, predicate, value)
-                for term in (self._this, *self._above)
-                for predicate in words.own
-                for value in self._values(term, predicate)
-            }
-            self._asked.truncated |= len(said) >= _MAX_STARTS
+            own = product((self._this, *self._above), words.own)
+            said = sum(len(set(self._values(term, predicate))) for term, predicate in own)
+            self._asked.truncated |= said >= _MAX_STARTS
         self._all_read = not self._asked.truncated
 
     def _learn(self, statements: Iterable[tuple[Term | None, ...]]) -> None:
