@@ -189,8 +189,8 @@ class Asked:
         other = f"?s <{_DEFINED_BY}> ?o FILTER(?o != <{defined_by[0].value}>)"
         return not self.terms(f"SELECT ?o WHERE {{ {other} }} LIMIT 1")
 
-    def count(self, pattern: str, what: str = "*") -> int:
-        ((number,),) = self.terms(f"SELECT (COUNT({what}) AS ?n) WHERE {{ {pattern} }}")
+    def count(self, pattern: str) -> int:
+        ((number,),) = self.terms(f"SELECT (COUNT(*) AS ?n) WHERE {{ {pattern} }}")
         return int(number.value) if number else 0
 
 

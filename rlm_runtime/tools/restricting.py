@@ -23,10 +23,10 @@ _OWL_NAMES = (
     f"({either([OWL + n for n in ('someValuesFrom', 'allValuesFrom', 'onClass')])}/{_MEMBER}?))"
 )
 _SHACL_PARTS = f"(<{SHACL}property>|^<{SHACL}targetClass>)"
-_OFF = f"<{SHACL}deactivated> true"
 _SHACL_NAMES = (
     f"(<{SHACL}path>|<{SHACL}hasValue>|(<{SHACL}in>/{_ITEMS})|({_ALTERNATIVE}?/<{SHACL}class>))"
 )
+_OFF = f"<{SHACL}deactivated> true"
 
 
 def restrictions_with(asked: Asked) -> dict[str, str]:
