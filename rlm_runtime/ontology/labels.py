@@ -7,8 +7,12 @@ from collections.abc import Sequence
 from rlm_runtime.ontology.protocol import Ontology
 from rlm_runtime.ontology.text import local_name, search_key
 from rlm_runtime.ontology.vocabulary import NAME_PREDICATES, either, language_place
+from rlm_runtime.ontology.within import is_writable
 
 __all__ = ["every_label_of", "labels_of", "other_labels_of", "values_clause"]
+
+# One entity may have a label in each of hundreds of languages.
+_LEAST_ROWS = 5_000
 
 
 def labels_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> dict[str, str]:
@@ -44,7 +48,7 @@ def every_label_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> d
         return {}
     pattern = f"?x {either(NAME_PREDICATES)} ?label"
     query = f"SELECT ?x ?label WHERE {{ {values_clause(iris)} {pattern} }}"
-    rows = ontology.select(query, limit=20 * len(iris), timeout=timeout)
+    rows = ontology.select(query, limit=max(_LEAST_ROWS, 20 * len(iris)), timeout=timeout)
     best: dict[str, tuple[int, str]] = {}
     for entity, label in rows.terms:
         if entity and label and label.kind == "literal":
@@ -54,10 +58,11 @@ def every_label_of(ontology: Ontology, iris: Sequence[str], timeout: float) -> d
 
 
 def values_clause(iris: Sequence[str]) -> str:
-    """Write ``VALUES ?x { … }`` for some IRIs in full, each once.
+    """Write ``VALUES ?x { … }`` for some IRIs in full, each once, less those no query can name.
 
     Example:
-        >>> values_clause(["http://e/a", "http://e/a"])
+        >>> values_clause(["http://e/a", "http://e/a", "http://e/a b"])
         'VALUES ?x { <http://e/a> }'
     """
-    return f"VALUES ?x {{ {' '.join(f'<{iri}>' for iri in dict.fromkeys(iris))} }}"
+    written = [f"<{iri}>" for iri in dict.fromkeys(iris) if is_writable(iri)]
+    return f"VALUES ?x {{ {' '.join(written)} }}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from typing import NamedTuple
 
 from rlm_runtime.errors import QueryError
@@ -124,7 +125,8 @@ class _About:
         self._texts = NodeTexts(self._statements, asked.compact)
         self._above: list[Term] = []
         self._related: dict[str, list[tuple[Term, Term]]] = {}
-        self._cut: dict[str, Mapping[str, int]] = {}
+        self._cut: dict[str, Mapping[str, int | None]] = {}
+        self._all_read = False
 
     def read(self) -> None:
         """Ask for the ancestors, for the statements of all of them, and for what names them."""
@@ -134,6 +136,8 @@ class _About:
             found = self._asked.ask(
                 f"SELECT DISTINCT ?x WHERE {{ {path} }} ORDER BY ?x", _MAX_ABOVE
             )
+            if len(found) == _MAX_ABOVE:
+                self._cut["ancestors"] = {"": None}
             self._above = [
                 term for (term,) in found if term and term != self._this and is_writable(term.value)
             ]
@@ -144,6 +148,10 @@ class _About:
             for role, entity, other in self._asked.ask(self._related_query(words), _MAX_RELATED):
                 if role and entity and other:
                     self._related.setdefault(role.value, []).append((entity, other))
+            own = product((self._this, *self._above), words.own)
+            said = sum(len(set(self._values(term, predicate))) for term, predicate in own)
+            self._asked.truncated |= said >= _MAX_STARTS
+        self._all_read = not self._asked.truncated
 
     def _learn(self, statements: Iterable[tuple[Term | None, ...]]) -> None:
         for subject, predicate, value in statements:
@@ -164,8 +172,9 @@ class _About:
     def axioms(self) -> Axioms:
         if self._words is None:
             return Axioms(truncated=self._asked.truncated)
+        direct = self._values(self._this, self._words.above)
         shared = Axioms(
-            ancestors=tuple(term.value for term in self._above),
+            ancestors=tuple(term.value for term in self._above if term not in direct),
             subs=self._bounded("subs", self._named("below")),
             equivalents=self._equivalents(self._words),
             disjoint=self._disjoint(self._words),
@@ -219,7 +228,7 @@ class _About:
             ]
         if self._said.kind == "class":
             shapes = f"(^<{SHACL}targetClass>)?/(<{SHACL}property>+|<{SHACL}not>)"
-            asking = f"<{SHACL}property> <{SHACL}not>"
+            asking = f"<{SHACL}property> <{SHACL}not> <{SHACL}deactivated>"
             # A list of alternatives may have a name.
             inside = f"FILTER(isBlank(?s) || EXISTS {{ ?s <{RDF}first> ?item }})"
             parts += [
@@ -239,7 +248,7 @@ class _About:
         other = f"?head <{RDF}rest>*/<{RDF}first> ?other FILTER(isIRI(?other) && ?other != ?x)"
         parts = {
             "below": f"{{ SELECT ?x ?other WHERE {{ {this} ?other <{words.above}> ?x "
-            f"FILTER(isIRI(?other)) }} ORDER BY ?other LIMIT {self._limit + 1} }}",
+            f"FILTER(isIRI(?other) && ?other != ?x) }} ORDER BY ?other LIMIT {self._limit + 1} }}",
             "same": f"{this} ?other <{words.same}> ?x",
             "apart": f"{all_} ?other <{words.apart}> ?x",
             "all apart": f"{all_} {of_list} ?any <{OWL}members> ?head ; "
@@ -330,11 +339,15 @@ class _About:
         return self._bounded("disjoint", found)
 
     def _shapes(self) -> Iterator[tuple[Term, Term]]:
-        """Give the classes from here up, each with itself and the shapes that are for it."""
+        """Give the classes from here up, each with itself and the shapes in force for it."""
         for target in (self._this, *self._above):
-            yield target, target
-            for shape, said in list(self._statements.items()):
-                if shape != target and target in said.get(SHACL + "targetClass", ()):
+            aimed = [
+                shape
+                for shape, said in self._statements.items()
+                if shape != target and target in said.get(SHACL + "targetClass", ())
+            ]
+            for shape in (target, *aimed):
+                if not self._texts.deactivated(shape):
                     yield target, shape
 
     def _asked_by_shapes(self) -> Iterator[Expression]:
@@ -378,7 +391,8 @@ class _About:
             once.setdefault(expression.text, expression)
         each = tuple(once.values())
         if len(each) > self._limit:
-            self._cut[field] = Counter(expression.source for expression in each[self._limit :])
+            left = Counter(expression.source for expression in each[self._limit :])
+            self._cut[field] = left if self._all_read else dict.fromkeys(left)
         return each[: self._limit]
 
     def _each(self, field: str, predicate: str, write: Callable[[Term], str]) -> tuple[str, ...]:

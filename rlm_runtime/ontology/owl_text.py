@@ -127,7 +127,12 @@ class NodeTexts:
         Rules and constraints in SPARQL are not told.
         """
         node = self._statements.get(shape, {})
-        return self._bounded(lambda: self._shape(node, (shape,)))
+        return "" if self.deactivated(shape) else self._bounded(lambda: self._shape(node, (shape,)))
+
+    def deactivated(self, shape: Term) -> bool:
+        """Say whether a shape is said not to be in force."""
+        said = self._statements.get(shape, {}).get(SHACL + "deactivated", ())
+        return any(value.value == "true" for value in said)
 
     def excluded(self, shape: Term) -> Term:
         """Give the class, when a shape asks for nothing but to be of that one; else the shape."""

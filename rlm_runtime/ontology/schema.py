@@ -53,8 +53,8 @@ class Axioms:
     Attributes:
         supers: Direct superclasses or superproperties; of a class, then the restrictions that
             named superclasses hand down, with these as ``source``.
-        ancestors: All superclasses or superproperties in full, the nearest first; OWL's own are
-            left out.
+        ancestors: The superclasses or superproperties further up than the direct ones, in full,
+            the nearest first; OWL's own are left out.
         subs: Direct subclasses or subproperties.
         equivalents: What it is equivalent to, by either side's statement; of a class also
             ``ex:A or ex:B`` when it is said to be the disjoint union of these.
@@ -73,9 +73,9 @@ class Axioms:
             nearest superclasses.
         excludes: What SHACL says that an instance must not be, ``ex:Point`` for a shape that asks
             for this class alone; superclasses' with ``source``.
-        cut: What the limit cut: a field's name to how many are missing by ``source``. Of ``subs``
-            there may be more.
-        truncated: True when something was cut, or could not be read in time.
+        cut: What the limit cut: a field's name to how many are missing by ``source``, None when
+            that is not known. Of ``subs`` there may be more.
+        truncated: True when something was cut, or could not be read.
     """
 
     supers: tuple[Expression, ...] = ()
@@ -91,7 +91,7 @@ class Axioms:
     keys: tuple[str, ...] = ()
     shapes: tuple[Expression, ...] = ()
     excludes: tuple[Expression, ...] = ()
-    cut: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    cut: Mapping[str, Mapping[str, int | None]] = field(default_factory=dict)
     truncated: bool = False
 
 

@@ -50,7 +50,7 @@ def is_writable(iri: str) -> bool:
     """Say whether a query can name an IRI: lenient loading lets in some that none can.
 
     Example:
-        >>> is_writable("http://e/a"), is_writable("http://e/a b")
-        (True, False)
+        >>> [is_writable(iri) for iri in ("http://e/a", "http://e/a b", "relative")]
+        [True, False, False]
     """
-    return not _NOT_IN_SPARQL.search(iri)
+    return ":" in iri and not _NOT_IN_SPARQL.search(iri)

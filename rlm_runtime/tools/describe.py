@@ -59,7 +59,8 @@ def entity_report(ontology: Ontology, iri: str, limit: int, timeout: float) -> d
         that have one worth telling, ``truncated``, ``cut`` (field to how many it lacks, None when
         that is not known) and ``note``. Where the values of a key were cut, ``properties_counts``,
         ``used_by_counts``, ``shapes_counts`` and ``inherited_restrictions_counts`` have their full
-        number. What is inherited ends in where it is from: ``(from ex:Vehicle)``.
+        number, None when that is not known. What is inherited ends in where it is from:
+        ``(from ex:Vehicle)``.
     """
     said = ontology.describe(f"<{iri}>", limit=limit)
     asked = Asked(ontology, iri, limit, timeout)
@@ -211,7 +212,7 @@ def _notes(said: Description, asked: Asked, missing: int, hub: bool) -> list[str
     at = "; ".join(what for what, holds in cut.items() if holds)
     told = {
         f"Cut at limit={asked.limit}: {at}.": bool(at),
-        "Not all that the schema says could be read in time.": (
+        "Not all that the schema says could be read.": (
             said.axioms.truncated and not said.axioms.cut
         ),
     }

@@ -75,6 +75,7 @@ _TOLD_IN = {
 _FIELDS = {
     "class": {
         "supers": ("superclasses", "inherited_restrictions"),
+        "ancestors": ("ancestors",),
         "subs": ("subclasses",),
         "equivalents": ("equivalent",),
         "disjoint": ("disjoint_with",),
@@ -84,6 +85,7 @@ _FIELDS = {
     },
     "property": {
         "supers": ("superproperties",),
+        "ancestors": ("ancestors",),
         "subs": ("subproperties",),
         "equivalents": ("equivalent",),
         "disjoint": ("disjoint_with",),
@@ -115,7 +117,7 @@ def what_kind_adds(asked: Asked, said: Description) -> dict[str, Any]:
             asked.note_cut(names[-1 if source else 0], number)
     below = _ABOVE.get(said.kind or "")
     if "subs" in said.axioms.cut and below:
-        pattern = f"?x <{below}> {asked.this} FILTER(isIRI(?x))"
+        pattern = f"?x <{below}> {asked.this} FILTER(isIRI(?x) && ?x != {asked.this})"
         asked.cut[_FIELDS[said.kind or ""]["subs"][0]] = asked.left(pattern, len(said.axioms.subs))
     if said.kind == "class":
         return _of_class(asked, said)
@@ -133,6 +135,8 @@ class Asked:
         # How many are missing from a field; None when that is not known.
         self.cut: dict[str, int | None] = {}
         self._timeout = timeout
+        # For what a description can do without: all of its queries share one bound.
+        self.aside = timeout / 4
 
     def terms(self, query: str, limit: int | None = None) -> tuple[tuple[Term | None, ...], ...]:
         query = _PREFIXES + query
@@ -152,15 +156,18 @@ class Asked:
     def left(self, pattern: str, shown: int) -> int | None:
         """Count the ?x of a pattern beyond those shown, or give None when that takes too much."""
         some = f"{{ SELECT DISTINCT ?x WHERE {{ {pattern} }} LIMIT {_MAX_COUNTED} }}"
+        query = f"{_PREFIXES}SELECT (COUNT(*) AS ?n) WHERE {{ {some} }}"
         try:
-            found = self.count(some)
+            ((number,),) = self.ontology.select(query, limit=1, timeout=self.aside).terms
         except QueryError:
             return None
+        found = int(number.value) if number else 0
         return found - shown if found < _MAX_COUNTED else None
 
-    def note_cut(self, field: str, number: int = 1) -> None:
-        """Note that so many more are missing from a field."""
-        self.cut[field] = (self.cut.get(field) or 0) + number
+    def note_cut(self, field: str, number: int | None = 1) -> None:
+        """Note that so many more, None for an unknown number, are missing from a field."""
+        before = self.cut.get(field, 0)
+        self.cut[field] = None if number is None or before is None else before + number
 
     def in_range(self) -> dict[str, list[str]]:
         """Give the prefixed names of what has it as range, by RDFS or as an included one."""
@@ -182,8 +189,8 @@ class Asked:
         other = f"?s <{_DEFINED_BY}> ?o FILTER(?o != <{defined_by[0].value}>)"
         return not self.terms(f"SELECT ?o WHERE {{ {other} }} LIMIT 1")
 
-    def count(self, pattern: str, what: str = "*") -> int:
-        ((number,),) = self.terms(f"SELECT (COUNT({what}) AS ?n) WHERE {{ {pattern} }}")
+    def count(self, pattern: str) -> int:
+        ((number,),) = self.terms(f"SELECT (COUNT(*) AS ?n) WHERE {{ {pattern} }}")
         return int(number.value) if number else 0
 
 
@@ -191,18 +198,18 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
     this, compact = asked.this, asked.ontology.compact
     axioms = said.axioms
     direct, below = _number(said.instances), _number(said.instances_below)
-    own: dict[str, str] = {}
-    included: dict[str, str] = {}
-    inherited: dict[str, str] = {}
+    told: dict[str, dict[str, str]] = {"domain_of": {}, "domain_includes_of": {}, "inherits": {}}
+    seen = set[str]()
     sources: Counter[str] = Counter()
     rows = asked.terms(
         "SELECT ?p ?d ?said (GROUP_CONCAT(DISTINCT COALESCE(STR(?r), ''); SEPARATOR='\\n') AS ?to) "
         f"WHERE {{ {this} rdfs:subClassOf* ?d . "
-        f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p)) "
+        f"{_said_or_included('?p', DOMAINS, '?d')} FILTER(isIRI(?p) && isIRI(?d)) "
         f"OPTIONAL {{ ?p {either(RANGES, OR_MEMBER)} ?r FILTER(isIRI(?r)) }} }} "
         f"GROUP BY ?p ?d ?said ORDER BY (?d != {this}) ?p",
         _MAX_PROPERTIES,
     )
+    missing = None if len(rows) == _MAX_PROPERTIES else 1
     for place, (prop, domain, said_so, target) in enumerate(rows):
         if not (prop and domain and target):
             continue
@@ -210,35 +217,37 @@ def _of_class(asked: Asked, said: Description) -> dict[str, Any]:
         is_own = f"<{domain.value}>" == this
         if not is_own:
             sources[compact(domain.value)] += 1
+            if prop.value in seen:
+                continue
+        seen.add(prop.value)
+        of_this = "domain_of" if said_so and said_so.plain else "domain_includes_of"
+        field = of_this if is_own else "inherits"
         if place >= 4 * asked.limit:
-            asked.note_cut("domain_of" if is_own else "inherits")
+            asked.note_cut(field, missing)
         else:
             asked.named.update(ranges)
-            of_this = own if said_so and said_so.plain else included
-            name = compact(prop.value)
-            (of_this if is_own else inherited)[name] = " or ".join(map(compact, ranges)) or "any"
+            told[field][compact(prop.value)] = " or ".join(map(compact, ranges)) or "any"
+    if sources and missing is None:
+        asked.note_cut("inherits_from", None)
     examples = asked.terms(first_in_order("?x", f"?x a {this} FILTER(isIRI(?x))", 3))
     handed_down = [e for e in axioms.supers if e.source]
+    left = {source: n for source, n in axioms.cut.get("supers", {}).items() if source}
     return {
         "superclasses": [e.text for e in axioms.supers if not e.source],
         "ancestors": _ancestors(asked, axioms),
         "none_stated": _none_stated(axioms, {"superclasses": axioms.supers}),
-        **_by_source(asked, axioms, "inherited_restrictions", handed_down, "supers"),
+        **_by_source(asked, "inherited_restrictions", handed_down, left),
         "equivalent": _told(asked, axioms.equivalents),
         "disjoint_with": _told(asked, axioms.disjoint),
-        **_by_source(asked, axioms, "must_not_be", axioms.excludes, "excludes"),
+        **_by_source(asked, "must_not_be", axioms.excludes, axioms.cut.get("excludes", {})),
         "keys": list(axioms.keys),
-        **_by_source(asked, axioms, "shapes", axioms.shapes, "shapes"),
+        **_by_source(asked, "shapes", axioms.shapes, axioms.cut.get("shapes", {})),
         "subclasses": [e.text for e in axioms.subs],
         "equal_subclasses": _equal(asked, axioms.subs),
-        "domain_of": own,
-        "domain_includes_of": included,
+        "domain_of": told["domain_of"],
+        "domain_includes_of": told["domain_includes_of"],
         "inherits_from": dict(sources),
-        "inherits": {
-            prop: ranges
-            for prop, ranges in inherited.items()
-            if prop not in own and prop not in included
-        },
+        "inherits": told["inherits"],
         **asked.in_range(),
         "instances": direct,
         "instances_with_subclasses": below if below != direct else None,
@@ -295,9 +304,8 @@ def _none_stated(axioms: Axioms, told: Mapping[str, Sequence[object]]) -> list[s
 
 
 def _ancestors(asked: Asked, axioms: Axioms) -> list[str]:
-    """Name those above, the nearest first, that are not told as direct ones."""
-    direct = {e.iri for e in axioms.supers}
-    further = [asked.ontology.compact(iri) for iri in axioms.ancestors if iri not in direct]
+    """Name the first of those further up than the direct ones."""
+    further = [asked.ontology.compact(iri) for iri in axioms.ancestors]
     most = max(1, asked.limit // 2)
     if len(further) > most:
         asked.note_cut("ancestors", len(further) - most)
@@ -313,8 +321,14 @@ def _equal(asked: Asked, subclasses: Sequence[Expression]) -> dict[str, list[str
     query = f"SELECT DISTINCT ?x ?y WHERE {{ {pattern} FILTER(isIRI(?y)) }} ORDER BY ?x ?y"
     found: dict[str, list[str]] = {}
     told = set[str]()
-    for first, other in asked.ontology.select(query, limit=_MAX_PROPERTIES).terms:
-        if first and other and other.value in known and not {first.value, other.value} & told:
+    try:
+        rows = asked.ontology.select(query, limit=_MAX_PROPERTIES, timeout=asked.aside)
+    except QueryError:
+        return {}
+    for first, other in rows.terms:
+        if not (first and other) or first == other or other.value not in known:
+            continue
+        if not {first.value, other.value} & told:
             found.setdefault(known[first.value], []).append(known[other.value])
             told.add(other.value)
     return found
@@ -328,7 +342,7 @@ def _told(asked: Asked, expressions: Iterable[Expression]) -> list[str]:
 
 
 def _by_source(
-    asked: Asked, axioms: Axioms, name: str, expressions: Iterable[Expression], field: str
+    asked: Asked, name: str, expressions: Iterable[Expression], cut: Mapping[str, int | None]
 ) -> dict[str, Any]:
     """Give a field of texts by who says them, and one of full counts where the limit cut some."""
 
@@ -338,11 +352,11 @@ def _by_source(
     found: dict[str, list[str]] = {}
     for expression in expressions:
         found.setdefault(says(expression.source), []).append(expression.text)
-    cut = {says(source): number for source, number in axioms.cut.get(field, {}).items()}
-    return {
-        name: found,
-        f"{name}_counts": {source: n + len(found.get(source, ())) for source, n in cut.items()},
+    counts = {
+        says(source): None if left is None else left + len(found.get(says(source), ()))
+        for source, left in cut.items()
     }
+    return {name: found, f"{name}_counts": counts}
 
 
 def _number(count: Count | None) -> int | str | None:

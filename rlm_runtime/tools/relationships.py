@@ -13,13 +13,13 @@ from rlm_runtime.ontology.owl_text import INNER_OF_ONE
 from rlm_runtime.ontology.protocol import Ontology, Plain, Term
 from rlm_runtime.ontology.terms import kind_of
 from rlm_runtime.ontology.vocabulary import OWL, SHACL, either
+from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.values import cell, first_in_order, join_notes
 
 __all__ = ["DIRECTIONS", "Links", "dealt", "links", "relationship_table"]
 
 DIRECTIONS = ("both", "out", "in")
 _MAX_PREDICATES = 40
-_MAX_OWNERS = 200
 _ON = (SHACL + "path", OWL + "onProperty")
 
 
@@ -63,7 +63,8 @@ def links(
             f"FILTER({condition}) }} GROUP BY ?p ORDER BY DESC(?n) ?p"
         )
         rows = ontology.select(query, limit=_MAX_PREDICATES, timeout=timeout).rows
-        counts += [(side, str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
+        named = [(str(row["p"]), int(row["n"] or 0)) for row in rows if row["p"]]
+        counts += [(side, p, number) for p, number in named if is_writable(p)]
     found = []
     for side, predicate, count in counts:
         query = first_in_order("?other", _pattern(iri, f"<{predicate}>", side), limit)
@@ -144,7 +145,8 @@ def _owned(
 ) -> tuple[list[Links], dict[tuple[str, str, Term], str]]:
     """Say of the blank nodes that point to an entity what they are part of.
 
-    They come from one result with what owns them: in another their labels mean other nodes.
+    They come from one result with the first that owns each: in another their labels mean other
+    nodes.
     """
     blank = {
         link.predicate: sum(term.kind == "bnode" for term in link.others)
@@ -160,23 +162,25 @@ def _owned(
     if not some:
         return list(found), {}
     query = (
-        f"SELECT DISTINCT ?via ?node ?owner ?p ?on WHERE {{ {{ {some} }} "
+        "SELECT ?via ?node (MIN(CONCAT(STR(?owner), '\\n', STR(?p), "
+        f"COALESCE(CONCAT('\\n', STR(?on)), ''))) AS ?path) WHERE {{ {{ {some} }} "
         f"OPTIONAL {{ ?top ({either(INNER_OF_ONE)})* ?node . ?owner ?p ?top "
         f"FILTER(isBlank(?top) && isIRI(?owner)) "
-        f"OPTIONAL {{ ?top {either(_ON)} ?on FILTER(isIRI(?on)) }} }} }}"
+        f"OPTIONAL {{ ?top {either(_ON)} ?on FILTER(isIRI(?on)) }} }} }} "
+        "GROUP BY ?via ?node"
     )
     nodes: dict[str, dict[Term, None]] = {}
     owners: dict[tuple[str, str, Term], str] = {}
     try:
-        rows = ontology.select(query, limit=_MAX_OWNERS, timeout=timeout / 4)
+        rows = ontology.select(query, limit=sum(blank.values()), timeout=timeout / 4)
     except QueryError:
         return list(found), {}
-    for via, node, *path in rows.terms:
+    for via, node, path in rows.terms:
         if via and node:
             nodes.setdefault(via.value, {})[node] = None
-            names = [ontology.compact(term.value) for term in path if term]
-            if names:
-                owners.setdefault(("in", via.value, node), f"bnode of {' '.join(names)}")
+            if path:
+                names = map(ontology.compact, path.value.split("\n"))
+                owners["in", via.value, node] = f"bnode of {' '.join(names)}"
     told = [
         replace(link, others=(*(t for t in link.others if t.kind != "bnode"), *owned))
         if link.side == "in" and (owned := nodes.get(link.predicate))

@@ -7,6 +7,7 @@ from rlm_runtime.ontology.labels import values_clause
 from rlm_runtime.ontology.owl_text import INNER_OF_ONE, NodeTexts, most_said, several
 from rlm_runtime.ontology.protocol import Term
 from rlm_runtime.ontology.vocabulary import OWL, RDF, RDFS, SHACL, either
+from rlm_runtime.ontology.within import is_writable
 from rlm_runtime.tools.describe_kinds import Asked
 
 __all__ = ["restrictions_with"]
@@ -25,6 +26,7 @@ _SHACL_PARTS = f"(<{SHACL}property>|^<{SHACL}targetClass>)"
 _SHACL_NAMES = (
     f"(<{SHACL}path>|<{SHACL}hasValue>|(<{SHACL}in>/{_ITEMS})|({_ALTERNATIVE}?/<{SHACL}class>))"
 )
+_OFF = f"<{SHACL}deactivated> true"
 
 
 def restrictions_with(asked: Asked) -> dict[str, str]:
@@ -46,12 +48,13 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
     query = (
         f"SELECT DISTINCT ?x ?r ?s ?p ?o WHERE {{ {values_clause(list(iris))} "
         f"{{ ?x {_OWL_PARTS} ?r . ?r {_OWL_NAMES} {this} }} UNION "
-        f"{{ ?x {_SHACL_PARTS} ?r . ?r {_SHACL_NAMES} {this} }} "
+        f"{{ ?x {_SHACL_PARTS} ?r . ?r {_SHACL_NAMES} {this} "
+        f"FILTER NOT EXISTS {{ ?x {_OFF} }} FILTER NOT EXISTS {{ ?r {_OFF} }} }} "
         f"?r ({either(INNER_OF_ONE)})* ?s "
         f"FILTER(isBlank(?s) || ?s = ?r || EXISTS {{ ?s <{RDF}first> ?item }}) ?s ?p ?o }}"
     )
     try:
-        rows = ontology.select(query, limit=_MAX_ROWS)
+        rows = ontology.select(query, limit=_MAX_ROWS, timeout=asked.aside)
     except QueryError:
         return dict.fromkeys(classes, "could not be read")
     statements: dict[Term, dict[str, list[Term]]] = {}
@@ -71,4 +74,10 @@ def restrictions_with(asked: Asked) -> dict[str, str]:
         each = most_said((texts.shape(r) or texts.text(r)).removeprefix(own) for r in restrictions)
         return several(", ", each, len(each))
 
-    return {name: told(restrictions) for name, restrictions in found.items()}
+    # Of the others, all shapes that name it are deactivated.
+    unread = {name for iri, name in iris.items() if rows.truncated or not is_writable(iri)}
+    return {
+        name: told(restrictions) if restrictions else "could not be read"
+        for name, restrictions in found.items()
+        if restrictions or name in unread
+    }

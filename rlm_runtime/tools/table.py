@@ -157,6 +157,7 @@ def _description(said: Mapping[str, Any]) -> str:
             lines += _indented(key, item)
         else:
             missing = said.get("cut", {}).get(key, 0)
+            between = "; " if isinstance(item, dict) else between
             more = f"{between}…" if missing is None else ""
             lines.append(f"{key}: {_inline(item, labels, between, missing or 0)}{more}")
     return _bounded([], lines)
@@ -182,18 +183,20 @@ def _has_groups(value: object) -> bool:
 def _groups(
     key: object,
     found: Mapping[str, Any],
-    counts: Mapping[str, int],
+    counts: Mapping[str, int | None],
     labels: Mapping[str, str],
     kinds: Mapping[str, str],
     between: str,
 ) -> list[str]:
-    """Write a line for each group, and how many it lacks where there is a count of all."""
+    """Write a line for each group, and how many it lacks where it was cut."""
     lines = [f"{key}:"]
     for name in dict.fromkeys((*found, *counts)):
         items, kind = found.get(name, ()), kinds.get(name, "iri")
         of_kind = f" ({kind})" if kind != "iri" else ""
-        left = counts[name] - len(items) if name in counts else 0
-        lines.append(f"  {name}{of_kind}: {_inline(items, labels, between, left)}")
+        count = counts.get(name, len(items))
+        more = f"{between if items else ''}…" if count is None else ""
+        left = (count or 0) - len(items)
+        lines.append(f"  {name}{of_kind}: {_inline(items, labels, between, left)}{more}")
     return lines
 
 
