@@ -389,6 +389,16 @@ def test_an_exemplar_of_the_very_form_comes_last_where_no_other_fits(
     assert titles(store, "Which of the doctors treats the most patients?", 1) == ["Ties"]
 
 
+def test_a_note_on_counting_is_not_for_every_count(store: SQLiteMemoryBackend) -> None:
+    store.add_memory(Memory("By category", "Go by it.", "how many things there are of a kind"))
+    assert titles(store, "How many lamps are there?") == ["By category"]
+    other = "How many people report to Jonas Novak, directly or through others?"
+    assert titles(store, other) == []
+    store.add_memory(Memory("Ties", "Give all that tie.", "the most or the fewest of something"))
+    asked = "Which of the people reports to most others, directly or through others?"
+    assert titles(store, asked) == ["Ties"]
+
+
 @pytest.mark.parametrize(
     ("question", "negated"),
     [

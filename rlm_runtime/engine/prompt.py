@@ -54,9 +54,9 @@ or property.
 - `evidence`: prefixed names of the entities and properties that bear the answer out (at most \
 20), all from the data.
 - If a name fits several entities, say so, answer for each, and give them a column. If a verb fits \
-two properties, or a hierarchy could be rolled up, take the direct reading and name the other in \
-one sentence. If a name is misspelt, use the nearest and say which. If the data has no answer, say \
-plainly that it was not found, and what was looked for."""
+two properties, or a hierarchy could be rolled up, and the question leaves it open, take the \
+direct reading and name the other in one sentence. If a name is misspelt, use the nearest and say \
+which. If the data has no answer, say plainly that it was not found, and what was looked for."""
 
 
 def task_instructions() -> str:

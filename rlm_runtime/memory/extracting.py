@@ -27,7 +27,7 @@ __all__ = ["LessonExtractor", "extract_memories"]
 _TEXT = 6_000
 _FORM = """
 
-If the run teaches nothing new, as most easy ones do, give an empty list. Write nothing that \
+If the run teaches nothing new, give an empty list. Write nothing that \
 goes without saying for an agent that writes SPARQL well and has such an `overview` and these \
 `rules`, nothing that one of `known` says already, in these or other words, and not the query \
 again where `kept` holds it. Otherwise write at most `at_most` lessons, the most useful \
@@ -44,7 +44,8 @@ _FROM_SUCCESS = f"""\
 An agent answered a question over an RDF ontology in a Python REPL with tools that read the \
 ontology, and its answer was judged right. Write down what made it work, for an agent that will \
 be asked other questions: which steps led to the query, what they had to find out first, what \
-was checked, and which mistakes were noticed and how they were mended.{_FORM}"""
+was checked, and which mistakes were noticed and how they were mended. Most easy runs teach \
+nothing.{_FORM}"""
 _FROM_FAILURE = f"""\
 An agent was asked a question over an RDF ontology, worked on it in a Python REPL with tools \
 that read the ontology, and failed; `verdict` says why. Find the step at which it went wrong, \
@@ -64,7 +65,7 @@ class _Lessons(dspy.Signature):
         desc="of the stored lessons, those that the agent had and the nearest to this question"
     )
     kept: str = dspy.InputField(desc="what is kept of the run beside your lessons")
-    at_most: int = dspy.InputField(desc="the most lessons, one less where an example is kept")
+    at_most: int = dspy.InputField(desc="the most lessons")
     lessons: list[Lesson] = dspy.OutputField(desc="or an empty list")
 
 

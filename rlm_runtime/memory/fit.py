@@ -97,8 +97,8 @@ def fit(question: Asked, memory: Told) -> float:
     The weight is that of the words and kinds that they share; where the memory is for several
     kinds, it weighs up to a quarter less when not all of them are asked. It fits when what they
     share has a quarter of the weight of all words and kinds of the question, or half if it is one
-    only. A note that is for some kinds always fits a question of these, and the kinds do not
-    count for other questions.
+    only. A note that is for some kinds always fits a question of these, if they are more than
+    counts and groups, and the kinds do not count for other questions.
 
     Example:
         >>> question = Asked(frozenset({"count"}), {"order": 1.0})
@@ -121,7 +121,8 @@ def fit(question: Asked, memory: Told) -> float:
         if word in memory.aside and word not in memory.words
     ]
     shared, whole = sum(shares), _KIND * len(question.kinds) + sum(question.words.values())
-    needed = 0.0 if for_it else whole * (_TOGETHER if len(shares) > 1 else _ALONE)
+    always = for_it and memory.about - _PLAIN
+    needed = 0.0 if always else whole * (_TOGETHER if len(shares) > 1 else _ALONE)
     if not shares or shared < needed:
         return 0.0
     others = memory.about | question.kinds if memory.exemplar else memory.about
