@@ -89,8 +89,12 @@ def _work(task: Task) -> None:
     from rlm_runtime import OntologyRLM, observe, open_ontology
     from tests.support.lms import ScriptedLM, cell
 
+    saying = threading.Lock()
+
     def say(**facts: Any) -> None:
-        print(json.dumps(facts), file=tell, flush=True)
+        # One thread at a time: ``print`` writes a line and its end apart.
+        with saying:
+            print(json.dumps(facts), file=tell, flush=True)
 
     def pause(_: str) -> str:
         say(paused=True)
