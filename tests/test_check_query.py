@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from rlm_runtime.tools import show
@@ -246,7 +246,10 @@ class TestShow:
         assert len(line) < 2_000
         assert line.endswith(" more")
 
-    @settings(deadline=None, max_examples=100)
+    @settings(deadline=None, max_examples=300)
+    @example({"iri": 1, "kind": None, "labels": {}, "kinds": None})
+    @example({"x": {"a": ["b" * 200], "c": None}})
+    @example({"iri": "a", "kind": "class", "labels": {}, "subclasses": [[1]], "cut": {"kind": ""}})
     @given(
         st.recursive(
             st.none() | st.booleans() | st.integers() | st.text(max_size=20),
@@ -254,7 +257,12 @@ class TestShow:
                 st.lists(inner, max_size=5)
                 | st.dictionaries(
                     st.sampled_from(
-                        ["columns", "rows", "kinds", "iri", "kind", "labels", "count", "x"]
+                        [
+                            *("columns", "rows", "kinds", "iri", "kind", "labels", "count", "x"),
+                            *("cut", "properties", "properties_counts", "subclasses", "inherits"),
+                            *("equal_subclasses", "inherits_from", "shapes", "shapes_counts"),
+                            *("ok", "ties", "note", "total"),
+                        ]
                     )
                     | st.text(max_size=5),
                     inner,

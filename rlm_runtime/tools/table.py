@@ -32,6 +32,14 @@ _EXPRESSIONS = frozenset(
 # Fields of a description that are told along with others.
 _BESIDE = frozenset({"labels", "kinds", "cut", "equal_subclasses"})
 _COUNTS = "_counts"
+# Fields of a description that are dicts, and of what.
+_DICTS = {
+    **dict.fromkeys(("labels", "kinds"), str),
+    **dict.fromkeys(("properties", "equal_subclasses"), list),
+    "cut": int | None,
+    "inherits": object,
+    "inherits_from": int,
+}
 _ADDS = re.compile(r"adds \S+ ")
 # Fields of a description that print as a few examples when there are more than a few.
 _BRIEF = {"inherits": 5}
@@ -82,7 +90,25 @@ def _is_table(value: object) -> bool:
 
 
 def _is_description(value: Mapping[str, Any]) -> bool:
-    return "iri" in value and "kind" in value and isinstance(value.get("labels"), dict)
+    """Say whether this is what describe_entity gives: a dict of others may have such keys, too."""
+    if not (all(isinstance(key, str) for key in value) and {"iri", "kind", "labels"} <= set(value)):
+        return False
+    counted = [key.removesuffix(_COUNTS) for key in value if key.endswith(_COUNTS)]
+    return (
+        all(_is_dict_of(kind, value.get(field, {})) for field, kind in _DICTS.items())
+        and all(_is_dict_of(int | None, value[f"{field}{_COUNTS}"]) for field in counted)
+        and all(_is_dict_of(object, value.get(field) or {}) for field in counted)
+        and all(_are_texts(names) for names in value.get("equal_subclasses", {}).values())
+        and _are_texts(value.get("subclasses") or [])
+    )
+
+
+def _is_dict_of(kind: Any, value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(item, kind) for item in value.values())
+
+
+def _are_texts(value: object) -> bool:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
 
 def _is_group(value: object) -> bool:
@@ -103,7 +129,8 @@ def _table(table: Mapping[str, Any]) -> str:
         elif isinstance(value, dict) and value:
             lead.append(f"{key}: {_inline(value)}")
     kinds = table.get("kinds")
-    header = " | ".join(f"{c}:{kinds[c]}" if kinds and c in kinds else c for c in columns)
+    kinds = kinds if isinstance(kinds, dict) else {}
+    header = " | ".join(f"{c}:{kinds[c]}" if c in kinds else c for c in columns)
     head = [line for line in (*lead, header if rows else "") if line]
     return _bounded(head, [_row(row, columns) for row in rows], _foot(table, len(rows)))
 
@@ -193,9 +220,10 @@ def _groups(
     for name in dict.fromkeys((*found, *counts)):
         items, kind = found.get(name, ()), kinds.get(name, "iri")
         of_kind = f" ({kind})" if kind != "iri" else ""
-        count = counts.get(name, len(items))
+        shown = len(items) if _is_group(items) else 1
+        count = counts.get(name, shown)
         more = f"{between if items else ''}…" if count is None else ""
-        left = (count or 0) - len(items)
+        left = (count or 0) - shown
         lines.append(f"  {name}{of_kind}: {_inline(items, labels, between, left)}{more}")
     return lines
 
