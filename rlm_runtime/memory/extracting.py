@@ -14,17 +14,16 @@ from rlm_runtime.memory.lessons import Lesson, exemplars_of, strategies_of
 from rlm_runtime.memory.protocol import Judgment, Memory, StoredRun, Trajectory
 from rlm_runtime.memory.rules import extract_by_rules, judge_name
 from rlm_runtime.memory.showing import (
+    MAX_TEXT,
     NO_SURROUNDINGS,
     Surroundings,
     show_known,
-    show_overview,
-    show_steps,
+    show_run,
     shown,
 )
 
 __all__ = ["LessonExtractor", "extract_memories"]
 
-_TEXT = 6_000
 _FORM = """
 
 If the run teaches nothing new, give an empty list. Write nothing that \
@@ -136,12 +135,7 @@ def extract_memories(
     with dspy.context(lm=lm):
         said = LessonExtractor()(
             success=judgment.success,
-            overview=show_overview(around.overview),
-            rules=shown(around.rules, _TEXT) or "They were not kept.",
-            question=shown(run.query, _TEXT),
-            steps=show_steps(trajectory.steps),
-            answer=shown(trajectory.answer, _TEXT),
-            sparql=shown(trajectory.sparql, _TEXT),
+            **show_run(run, trajectory, around),
             verdict=_verdict(judgment),
             known=show_known(known),
             kept="The question with its query, as an example." if exemplars else "Nothing.",
@@ -152,5 +146,5 @@ def extract_memories(
 
 def _verdict(judgment: Judgment) -> str:
     said = "a success" if judgment.success else "a failure"
-    reason = shown(judgment.reason, _TEXT)
+    reason = shown(judgment.reason, MAX_TEXT)
     return f"It was judged {said}, with a confidence of {judgment.confidence:.2f}. {reason}".strip()

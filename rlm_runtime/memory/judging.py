@@ -14,12 +14,12 @@ from rlm_runtime.clipping import clip
 from rlm_runtime.memory.protocol import Judgment, StoredRun, Trajectory
 from rlm_runtime.memory.rules import judge_by_rules, judge_name, ruled_out
 from rlm_runtime.memory.showing import (
+    MAX_TEXT,
     NO_SURROUNDINGS,
     Surroundings,
     show_checks,
     show_numbers,
-    show_overview,
-    show_steps,
+    show_run,
     shown,
 )
 from rlm_runtime.redaction import Redaction
@@ -27,7 +27,6 @@ from rlm_runtime.types import Grounding
 
 __all__ = ["TrajectoryJudge", "judge_trajectory"]
 
-_TEXT = 6_000
 _REASON = 1_000
 
 
@@ -122,13 +121,8 @@ def judge_trajectory(
     checks = f"{show_checks(grounding)}\n{show_numbers(trajectory.answer, sources)}"
     with dspy.context(lm=lm):
         said = TrajectoryJudge()(
-            overview=show_overview(around.overview),
-            rules=shown(around.rules, _TEXT) or "They were not kept.",
-            question=shown(run.query, _TEXT),
-            steps=show_steps(trajectory.steps),
-            answer=shown(trajectory.answer, _TEXT),
-            sparql=shown(trajectory.sparql, _TEXT),
-            rows=shown(around.rows, _TEXT) or "Not read again.",
+            **show_run(run, trajectory, around),
+            rows=shown(around.rows, MAX_TEXT) or "Not read again.",
             checks=checks,
         )
     reason = " ".join(str(said.reason or "").split())

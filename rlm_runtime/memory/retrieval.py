@@ -59,9 +59,8 @@ def retrieve(
     What shares too little is not given: several words or kinds must have a quarter of the
     question's weight together, one alone half of it. A strategy whose description (or else title)
     says for which kinds of questions it is always fits these, if they are more than counts and
-    groups, and fits others by its words only. When
-    no exemplar fits and there is room, one may come that asks for the very kinds of the question,
-    unless these are only "how many" or "per x".
+    groups, and fits others by its words only. When no exemplar fits and there is room, one may come
+    that asks for the very kinds of the question, unless these are only "how many" or "per x".
 
     The 25 strategies and 25 exemplars that are weighed are the first by BM25 (Robertson and
     Zaragoza, 2009), as SQLite's FTS5 computes it. In a store of many thousands, ranking all that

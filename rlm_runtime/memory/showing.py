@@ -9,20 +9,24 @@ from decimal import Decimal
 
 from rlm_runtime.clipping import clip, clip_lines
 from rlm_runtime.memory.formatting import entries
-from rlm_runtime.memory.protocol import Memory
+from rlm_runtime.memory.protocol import Memory, StoredRun, Trajectory
 from rlm_runtime.redaction import Redaction
 from rlm_runtime.types import Grounding, Step
 
 __all__ = [
+    "MAX_TEXT",
     "NO_SURROUNDINGS",
     "Surroundings",
     "show_checks",
     "show_known",
     "show_numbers",
-    "show_overview",
+    "show_run",
     "show_steps",
     "shown",
 ]
+
+MAX_TEXT = 6_000
+"""Characters of a question, an answer, a query and the like."""
 
 _OVERVIEW = 3_000
 _REASONING = 600
@@ -73,14 +77,22 @@ def shown(text: str, limit: int) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-def show_overview(overview: str) -> str:
-    """Give at most 3,000 characters of an overview.
+def show_run(run: StoredRun, trajectory: Trajectory, around: Surroundings) -> dict[str, str]:
+    """Give what a model is shown of a run, to judge it or to learn from it, by field.
 
     Example:
-        >>> show_overview("")
-        'It was not kept.'
+        >>> told = show_run(StoredRun("r1", "Why?", "prov"), Trajectory("r1"), NO_SURROUNDINGS)
+        >>> told["question"], told["steps"]
+        ('Why?', 'No cell was run.')
     """
-    return shown(overview, _OVERVIEW) or "It was not kept."
+    return {
+        "overview": shown(around.overview, _OVERVIEW) or "It was not kept.",
+        "rules": shown(around.rules, MAX_TEXT) or "They were not kept.",
+        "question": shown(run.query, MAX_TEXT),
+        "steps": show_steps(trajectory.steps),
+        "answer": shown(trajectory.answer, MAX_TEXT),
+        "sparql": shown(trajectory.sparql, MAX_TEXT),
+    }
 
 
 def show_steps(steps: Sequence[Step]) -> str:
